@@ -1,0 +1,300 @@
+//! The fields of a record before it is known what the record is: one flat set for envelope, `properties`,
+//! Graph object, Log Analytics row and CSV row alike, for they share their names but for letter case.
+
+use std::borrow::Cow;
+
+use countersign_model::event::{ModifiedProperty, Target};
+use countersign_model::id::Id;
+
+use crate::text;
+
+/// A scalar as JSON or CSV gave it. Numbers and strings swap between log versions, so both are taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Scalar<'a> {
+    /// Missing, `null`, or a spelling of absent.
+    #[default]
+    Absent,
+    Text(Cow<'a, str>),
+    Integer(i64),
+    /// Present, but an object, array, boolean or fraction where text was expected.
+    Other,
+}
+
+impl<'a> Scalar<'a> {
+    pub(crate) fn text(text: Cow<'a, str>) -> Self {
+        if text::is_absent(&text) { Scalar::Absent } else { Scalar::Text(text) }
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Scalar::Absent)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Scalar::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    /// As text; empty when absent. Integers print, so that ids and codes written as numbers survive.
+    pub(crate) fn take(&mut self) -> Cow<'a, str> {
+        match std::mem::take(self) {
+            Scalar::Text(text) => text,
+            Scalar::Integer(number) => Cow::Owned(number.to_string()),
+            Scalar::Absent | Scalar::Other => Cow::Borrowed(""),
+        }
+    }
+
+    pub(crate) fn take_id(&mut self) -> Id<'a> {
+        Id::from_cow(self.take())
+    }
+
+    pub(crate) fn integer(&self) -> Option<i64> {
+        match self {
+            Scalar::Integer(number) => Some(*number),
+            Scalar::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// This one, or the other when this is absent.
+    pub(crate) fn or(&mut self, other: &mut Scalar<'a>) -> Scalar<'a> {
+        if self.is_absent() { std::mem::take(other) } else { std::mem::take(self) }
+    }
+}
+
+/// `initiatedBy`: at most one side is filled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Initiator<'a> {
+    pub(crate) user: Option<User<'a>>,
+    pub(crate) app: Option<App<'a>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct User<'a> {
+    pub(crate) id: Scalar<'a>,
+    pub(crate) user_principal_name: Scalar<'a>,
+    pub(crate) ip_address: Scalar<'a>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct App<'a> {
+    pub(crate) app_id: Scalar<'a>,
+    pub(crate) display_name: Scalar<'a>,
+    pub(crate) service_principal_id: Scalar<'a>,
+}
+
+/// `additionalDetails`: the two keys that are used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Details<'a> {
+    pub(crate) user_agent: Scalar<'a>,
+    pub(crate) app_id: Scalar<'a>,
+}
+
+macro_rules! fields {
+    ($( $field:ident $variant:ident : $($key:literal)|+ ),+ $(,)?) => {
+        /// A field that is read as a scalar, or one of the structured ones.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Key {
+            $( $variant, )+
+            Properties,
+            Status,
+            LocationObject,
+            SignInEventTypes,
+            InitiatedBy,
+            TargetResources,
+            AdditionalDetails,
+            ManagedServiceIdentity,
+            Unknown,
+        }
+
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct Fields<'a> {
+            $( pub(crate) $field: Scalar<'a>, )+
+            pub(crate) error_code: Scalar<'a>,
+            pub(crate) country: Scalar<'a>,
+            pub(crate) sign_in_event_type: Scalar<'a>,
+            pub(crate) azure_resource: Scalar<'a>,
+            pub(crate) initiator: Option<Initiator<'a>>,
+            pub(crate) targets: Option<Vec<Target<'a>>>,
+            pub(crate) details: Details<'a>,
+        }
+
+        impl<'a> Fields<'a> {
+            pub(crate) fn scalar(&mut self, key: Key) -> Option<&mut Scalar<'a>> {
+                match key {
+                    $( Key::$variant => Some(&mut self.$field), )+
+                    _ => None,
+                }
+            }
+        }
+
+        const KEYS: &[(&str, Key)] = &[
+            $( $( ($key, Key::$variant), )+ )+
+            ("properties", Key::Properties),
+            ("status", Key::Status),
+            ("location", Key::LocationObject),
+            ("locationdetails", Key::LocationObject),
+            ("signineventtypes", Key::SignInEventTypes),
+            ("initiatedby", Key::InitiatedBy),
+            ("targetresources", Key::TargetResources),
+            ("targetresource", Key::TargetResources),
+            ("additionaldetails", Key::AdditionalDetails),
+            ("managedserviceidentity", Key::ManagedServiceIdentity),
+        ];
+    };
+}
+
+fields! {
+    aad_tenant_id AadTenantId: "aadtenantid",
+    activity_date_time ActivityDateTime: "activitydatetime",
+    activity_display_name ActivityDisplayName: "activitydisplayname",
+    actor_type ActorType: "actortype",
+    app_display_name AppDisplayName: "appdisplayname",
+    app_id AppId: "appid",
+    app_owner_tenant_id AppOwnerTenantId: "appownertenantid",
+    c_idtyp CIdtyp: "c_idtyp",
+    caller_ip_address CallerIpAddress: "calleripaddress",
+    category Category: "category",
+    client_credential_type ClientCredentialType: "clientcredentialtype",
+    correlation_id CorrelationId: "correlationid",
+    created_date_time CreatedDateTime: "createddatetime",
+    federated_credential_id FederatedCredentialId: "federatedcredentialid",
+    id Id: "id",
+    ip_address IpAddress: "ipaddress",
+    operation_name OperationName: "operationname",
+    request_id RequestId: "requestid",
+    request_method RequestMethod: "requestmethod" | "httpmethod",
+    request_uri RequestUri: "requesturi",
+    resource_display_name ResourceDisplayName: "resourcedisplayname",
+    resource_id ResourceId: "resourceid",
+    resource_identity ResourceIdentity: "resourceidentity",
+    response_size_bytes ResponseSizeBytes: "responsesizebytes",
+    response_status_code ResponseStatusCode: "responsestatuscode" | "httpstatuscode",
+    result Result: "result",
+    result_type ResultType: "resulttype",
+    risk_event_type RiskEventType: "riskeventtype",
+    roles Roles: "roles",
+    scopes Scopes: "scopes",
+    service_principal_id ServicePrincipalId: "serviceprincipalid",
+    service_principal_name ServicePrincipalName: "serviceprincipalname",
+    key_id KeyId: "serviceprincipalcredentialkeyid",
+    sign_in_activity_id SignInActivityId: "signinactivityid" | "uniquetokenid",
+    tenant_id TenantId: "tenantid",
+    time Time: "time",
+    time_generated TimeGenerated: "timegenerated",
+    unique_token_identifier UniqueTokenIdentifier: "uniquetokenidentifier",
+    user_agent UserAgent: "useragent",
+    user_id UserId: "userid",
+    row_type Type: "type",
+}
+
+const SLOTS: usize = 512;
+
+/// Keys by [`hash`], open addressing: a record has some 60 keys, of which most are unknown and must cost little.
+static TABLE: [u8; SLOTS] = table();
+
+const fn hash(length: usize, first: u8, middle: u8, last: u8) -> usize {
+    let mixed = length
+        .wrapping_mul(0x9e37)
+        .wrapping_add((first | 0x20) as usize * 0x85eb)
+        .wrapping_add((middle | 0x20) as usize * 0xca6b)
+        .wrapping_add((last | 0x20) as usize * 0x27d5);
+    (mixed ^ (mixed >> 7)) % SLOTS
+}
+
+const fn hash_of(key: &[u8]) -> usize {
+    hash(key.len(), key[0], key[key.len() / 2], key[key.len() - 1])
+}
+
+const fn table() -> [u8; SLOTS] {
+    let mut table = [u8::MAX; SLOTS];
+    let mut index = 0;
+    while index < KEYS.len() {
+        let mut slot = hash_of(KEYS[index].0.as_bytes());
+        while table[slot] != u8::MAX {
+            slot = (slot + 1) % SLOTS;
+        }
+        table[slot] = index as u8;
+        index += 1;
+    }
+    table
+}
+
+impl Key {
+    /// Finds a key whatever its letter case: envelopes come as `Level` and `level`, `callerIpAddress` and
+    /// `calleripaddress`, Log Analytics rows in Pascal case.
+    pub(crate) fn parse(name: &str) -> Key {
+        let bytes = name.as_bytes();
+        if bytes.is_empty() {
+            return Key::Unknown;
+        }
+        let mut slot = hash_of(bytes);
+        while TABLE[slot] != u8::MAX {
+            let (key, found) = KEYS[TABLE[slot] as usize];
+            if key.len() == bytes.len() && key.as_bytes().eq_ignore_ascii_case(bytes) {
+                return found;
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        Key::Unknown
+    }
+}
+
+/// A record with its envelope taken off, before it is known what it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Raw<'a> {
+    /// Top-level fields: the envelope, or the whole record when there is none.
+    pub(crate) envelope: Fields<'a>,
+    /// Fields under `properties`.
+    pub(crate) properties: Fields<'a>,
+    pub(crate) has_properties: bool,
+    /// `properties` that came as a string of JSON instead of an object.
+    pub(crate) properties_text: Option<Cow<'a, str>>,
+}
+
+impl<'a> Raw<'a> {
+    /// The fields of the record itself.
+    pub(crate) fn record(&self) -> &Fields<'a> {
+        if self.has_properties { &self.properties } else { &self.envelope }
+    }
+
+    /// Tenant whose directory it is, from wherever it is named.
+    pub(crate) fn tenant(&mut self) -> Id<'a> {
+        for scalar in
+            [&mut self.envelope.aad_tenant_id, &mut self.envelope.tenant_id, &mut self.properties.tenant_id]
+        {
+            if !scalar.is_absent() {
+                return scalar.take_id();
+            }
+        }
+        // `/tenants/{id}/providers/Microsoft.aadiam`, in either case.
+        let resource = self.envelope.resource_id.as_str();
+        let mut parts = resource.split('/').skip_while(|part| !part.eq_ignore_ascii_case("tenants"));
+        parts.nth(1).map_or(Id::NONE, |tenant| Id::parse(tenant).into_owned())
+    }
+}
+
+/// A modified property whose values are the JSON text that the log holds.
+pub(crate) fn modified_property<'a>(
+    name: &mut Scalar<'a>,
+    old: Cow<'a, str>,
+    new: Cow<'a, str>,
+) -> ModifiedProperty<'a> {
+    ModifiedProperty { name: name.take(), old, new }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_found_in_any_letter_case() {
+        for (name, key) in KEYS {
+            assert_eq!(Key::parse(name), *key);
+            assert_eq!(Key::parse(&name.to_uppercase()), *key);
+        }
+        assert_eq!(Key::parse("processingTimeInMilliseconds"), Key::Unknown);
+        assert_eq!(Key::parse(""), Key::Unknown);
+    }
+}
