@@ -1,0 +1,438 @@
+//! The days of a simulated tenant, one after the other.
+
+use countersign_model::time::{DAY, SECOND, Timestamp};
+
+use crate::archetypes::{Principal, Tenant};
+use crate::attacks;
+use crate::calendar::{MINUTE, Offsets, Schedule, Slot, Zone};
+use crate::catalogue::{GRAPH, HABITUAL_CALLS, RESOURCE_MANAGER, resource_at};
+use crate::envelopes::{
+    self, Call, Category, Credential, CredentialKind, Identity, SignIn, UserSignIn, event_id, write_audit,
+    write_call, write_sign_in, write_user_sign_in,
+};
+use crate::json::Guid;
+use crate::look_alikes::{self, Period, note};
+use crate::networks::{NetworkKind, draw_v4};
+use crate::parameters::Parameters;
+use crate::plan::{Body, CallBody, Event, Plan, SignInBody, background_change};
+use crate::rng::{Rng, mix, mix_all};
+use crate::truth::Episode;
+
+/// One record: a line of JSON without the line break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Which log it belongs to.
+    pub category: Category,
+    /// When it was written to the log, after the event; it decides the file.
+    pub delivered: Timestamp,
+    /// The envelope.
+    pub line: &'a [u8],
+}
+
+/// Microsoft's own applications that appear in every tenant.
+const MICROSOFT_APPS: [(&str, Guid); 3] = [
+    ("Microsoft Approval Management", Guid(0x6503_8f53_16ca_4519_a1d9_aa57_9ef4_30c5)),
+    ("Windows Azure Security Resource Provider", Guid(0x8edd_93e1_2103_40b4_bd70_6e34_e586_362d)),
+    ("Office 365 Management", Guid(0x0070_0e3b_d5b1_4b5c_8b0a_61d8_6f4e_3c00)),
+];
+
+/// A simulated tenant. Give it [`Parameters`], then take its days in order.
+///
+/// Memory: habits of each principal, the planned episodes, and the compact events of one day; records are
+/// written one at a time.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    parameters: Parameters,
+    tenant: Tenant,
+    principals: Vec<Principal>,
+    offsets: [Offsets; 4],
+    plan: Plan,
+    /// Days since 1970-01-01.
+    first_day: i64,
+    next_day: i64,
+    end_day: i64,
+    /// Created on an earlier day, delivered later.
+    pending: Vec<Event>,
+}
+
+fn offsets_of(offsets: &[Offsets; 4], zone: Zone) -> &Offsets {
+    &offsets[zone as usize]
+}
+
+impl Simulation {
+    /// Decides who there is and what will happen to them.
+    pub fn new(parameters: Parameters) -> Self {
+        let seed = parameters.seed;
+        let first_day = parameters.first_day();
+        let days = i64::from(parameters.days);
+        let offsets = [Zone::Utc, Zone::London, Zone::Berlin, Zone::NewYork]
+            .map(|zone| Offsets::new(zone, first_day, days));
+        let tenant = Tenant::new(seed);
+        let mut principals: Vec<Principal> =
+            (0..parameters.principals).map(|index| Principal::new(&parameters, &tenant, index)).collect();
+        let mut plan = Plan::new(seed);
+        let period = Period { start: first_day * DAY, end: (first_day + days) * DAY };
+        if parameters.look_alikes {
+            let shifts = [0, 1, 2, 3].map(|zone: usize| offsets[zone].shifts());
+            let shifts_of = |principal: &Principal| shifts[principal.zone as usize].clone();
+            look_alikes::plan(&mut plan, seed, &tenant, &mut principals, shifts_of, period);
+        }
+        if days > 0 {
+            let offsets_of = |principal: &Principal| offsets_of(&offsets, principal.zone);
+            attacks::plan(&mut plan, seed, parameters.attacked(), &tenant, &principals, offsets_of, period);
+        }
+        Simulation {
+            tenant,
+            principals,
+            offsets,
+            plan,
+            first_day,
+            next_day: first_day,
+            end_day: first_day + days,
+            pending: Vec::new(),
+            parameters,
+        }
+    }
+
+    /// Id of the tenant.
+    pub fn tenant_id(&self) -> String {
+        self.tenant.id.to_string()
+    }
+
+    /// Gives every record of the next day to `each`, in the order of delivery; false when no day is left.
+    ///
+    /// What is created on a day and delivered after midnight comes with the day after. The last day brings all.
+    pub fn next_day(&mut self, mut each: impl FnMut(Record<'_>)) -> bool {
+        if self.next_day >= self.end_day {
+            return false;
+        }
+        let day = self.next_day;
+        self.next_day += 1;
+        let mut events = std::mem::take(&mut self.pending);
+        let kept = events.len();
+        self.live(day, &mut events);
+        duplicate(&mut events, kept, self.parameters.duplicates_per_mille);
+        events.sort_unstable_by_key(|event| (event.delivered, event.id));
+        if self.next_day < self.end_day {
+            let midnight = self.next_day * DAY;
+            let delivered = events.partition_point(|event| event.delivered < midnight);
+            self.pending = events.split_off(delivered);
+        }
+        let mut line = Vec::with_capacity(4_096);
+        for event in &events {
+            line.clear();
+            let category = self.write(event, &mut line);
+            each(Record { category, delivered: Timestamp(event.delivered), line: &line });
+        }
+        true
+    }
+
+    /// Gives every record of all remaining days to `each`.
+    pub fn for_each_record(&mut self, mut each: impl FnMut(Record<'_>)) {
+        while self.next_day(&mut each) {}
+    }
+
+    /// Day of the simulation that [`Simulation::next_day`] brings next, from 0.
+    pub fn day(&self) -> u32 {
+        (self.next_day - self.first_day) as u32
+    }
+
+    /// All episodes, attacks and look-alikes. Event ids of attacks are complete from the start, those of
+    /// look-alikes after the last day.
+    pub fn truth(&self) -> &[Episode] {
+        &self.plan.episodes
+    }
+
+    /// All that is created on one day.
+    fn live(&mut self, day: i64, events: &mut Vec<Event>) {
+        events.extend(self.plan.events.remove(&day).unwrap_or_default());
+        let mut scratch = Scratch::default();
+        for index in 0..self.principals.len() {
+            self.live_principal(index, day, &mut scratch, events);
+        }
+        self.live_tenant(day, events);
+    }
+
+    fn live_principal(&mut self, index: usize, day: i64, scratch: &mut Scratch, events: &mut Vec<Event>) {
+        let principal = &self.principals[index];
+        let offsets = offsets_of(&self.offsets, principal.zone);
+        let mut rng = Rng::of(&[principal.key, 0xda4, day as u64]);
+        let mut ids = Ids { base: mix_all(&[principal.key, 0x1d5, day as u64]), next: 0 };
+        let exact = matches!(principal.schedule, Schedule::Evenly { .. });
+        let cae = matches!(principal.schedule, Schedule::LongLived { .. });
+
+        scratch.slots.clear();
+        principal.slots(day, offsets, &mut rng, &mut scratch.slots);
+        for slot in &scratch.slots {
+            scratch.episodes.clear();
+            let choice = principal.choose(*slot, &mut rng, &mut scratch.episodes);
+            let mut push = |time: i64, resource: u8, rng: &mut Rng, plan: &mut Plan| {
+                let error = if rng.per_mille(1) { 90_033 } else { 0 };
+                let body = SignInBody {
+                    principal: index as u32,
+                    address: choice.address,
+                    agent: choice.agent,
+                    resource,
+                    credential: choice.credential,
+                    error,
+                    cae,
+                };
+                let id = ids.draw();
+                events.push(Event::new(time, id, Body::SignIn(body)));
+                for episode in &scratch.episodes {
+                    note(plan, *episode, time, || event_id(id).to_string());
+                }
+                if resource == GRAPH && principal.calls_graph && error == 0 {
+                    first_calls(principal, body, time, id, &mut ids, rng, events);
+                }
+            };
+            if exact {
+                let resource = principal.resources[usize::from(slot.run) % principal.resources.len()];
+                push(slot.time, resource, &mut rng, &mut self.plan);
+                continue;
+            }
+            let resources = principal.resources.iter().copied().chain(choice.extra_resource);
+            for (n, resource) in resources.enumerate() {
+                for copy in 0..choice.copies {
+                    let time = slot.time + (n as i64 * 7 + copy * 41) * SECOND + rng.between(0, 5 * SECOND);
+                    push(time, resource, &mut rng, &mut self.plan);
+                }
+            }
+        }
+
+        for (time, address, agent, episode) in principal.developer_runs(day, offsets, &mut rng) {
+            let slot = Slot { time, run: 0 };
+            scratch.episodes.clear();
+            let choice = principal.choose(slot, &mut rng, &mut scratch.episodes);
+            let resource = *rng.pick(&principal.resources);
+            let body = SignInBody {
+                principal: index as u32,
+                address,
+                agent,
+                resource,
+                credential: choice.credential,
+                error: 0,
+                cae: false,
+            };
+            let id = ids.draw();
+            events.push(Event::new(time, id, Body::SignIn(body)));
+            note(&mut self.plan, episode, time, || event_id(id).to_string());
+        }
+        if principal.forgotten_copy && !exact {
+            let kind = CredentialKind::Secret;
+            let body = SignInBody {
+                principal: index as u32,
+                address: principal.sources.draw(0, &mut rng),
+                agent: principal.agent,
+                resource: principal.resources[0],
+                credential: Credential { kind, key: Guid::from_seed(principal.key ^ 0x01d) },
+                error: 7_000_222,
+                cae: false,
+            };
+            let time = day * DAY + (mix(principal.key) % 86_000) as i64 * SECOND + rng.between(0, MINUTE);
+            events.push(Event::new(time, ids.draw(), Body::SignIn(body)));
+        }
+    }
+
+    /// What else happens in a directory: other changes, Microsoft's applications, people.
+    fn live_tenant(&self, day: i64, events: &mut Vec<Event>) {
+        let mut rng = Rng::of(&[self.parameters.seed, 0x7e4d, day as u64]);
+        let mut ids = Ids { base: mix_all(&[self.parameters.seed, 0x7e41d, day as u64]), next: 0 };
+        if self.principals.is_empty() {
+            return;
+        }
+        let size = u64::from(self.parameters.principals);
+        for _ in 0..rng.rounded(size * 1_000 / 60 + 300) {
+            let mut time = day * DAY + rng.between(6 * 3_600, 20 * 3_600) * SECOND;
+            let correlation = ids.draw();
+            for mut audit in background_change(&self.tenant, &mut rng) {
+                audit.correlation = correlation;
+                events.push(Event::new(time, ids.draw(), Body::Audit(audit.into())));
+                time += rng.between(20_000, 900_000);
+            }
+        }
+        for app in 0..MICROSOFT_APPS.len() as u8 {
+            for _ in 0..rng.between(1, 4) {
+                let country = self.tenant.country;
+                let address = draw_v4(&mut rng, |n| n.kind == NetworkKind::Azure && n.country == country);
+                let time = day * DAY + rng.between(0, DAY - 1);
+                events.push(Event::new(time, ids.draw(), Body::MicrosoftSignIn { app, address }));
+            }
+        }
+        for _ in 0..rng.rounded(size * 1_000 / 10 + 500) {
+            let person = rng.below(self.tenant.people.len() as u64) as u16;
+            let home = self.tenant.people[usize::from(person)].home;
+            let address = if rng.per_mille(600) { *rng.pick(&self.tenant.offices) } else { home };
+            let time = day * DAY + rng.between(6 * 3_600, 21 * 3_600) * SECOND + rng.between(0, SECOND - 1);
+            events.push(Event::new(time, ids.draw(), Body::UserSignIn { person, address }));
+        }
+    }
+
+    fn write(&self, event: &Event, line: &mut Vec<u8>) -> Category {
+        let tenant = self.tenant.id;
+        match &event.body {
+            Body::SignIn(body) => {
+                let principal = &self.principals[body.principal as usize];
+                let managed = principal.is_managed();
+                let category = if managed {
+                    Category::ManagedIdentitySignInLogs
+                } else {
+                    Category::ServicePrincipalSignInLogs
+                };
+                let sign_in = SignIn {
+                    category,
+                    tenant,
+                    delivered: event.delivered,
+                    created: event.created,
+                    id: event.id,
+                    identity: principal.identity(),
+                    source: (!managed).then(|| (body.address.ip, body.address.country())),
+                    user_agent: body.agent.user_agent(),
+                    library: body.agent.library(),
+                    resource: resource_at(body.resource),
+                    credential: body.credential,
+                    error: body.error,
+                    cae: body.cae,
+                };
+                write_sign_in(line, &sign_in);
+                category
+            }
+            Body::Audit(audit) => {
+                write_audit(line, tenant, event.created, event.id, audit);
+                Category::AuditLogs
+            }
+            Body::Call(body) => {
+                let principal = &self.principals[body.principal as usize];
+                let call = Call {
+                    tenant,
+                    time: event.created,
+                    id: event.id,
+                    identity: principal.identity(),
+                    source: (body.address.ip, body.address.country()),
+                    user_agent: body.agent.user_agent(),
+                    method: "GET",
+                    uri: body.uri,
+                    status: body.status,
+                    bytes: body.bytes,
+                    roles: &principal.roles,
+                    credential: body.credential,
+                    token: body.token,
+                    issued: body.issued,
+                };
+                write_call(line, &call);
+                Category::MicrosoftGraphActivityLogs
+            }
+            Body::UserSignIn { person, address } => {
+                let person = &self.tenant.people[usize::from(*person)];
+                let sign_in = UserSignIn {
+                    tenant,
+                    delivered: event.delivered,
+                    created: event.created,
+                    id: event.id,
+                    user: person.id,
+                    user_principal_name: &person.user_principal_name,
+                    source: (address.ip, address.country()),
+                };
+                write_user_sign_in(line, &sign_in);
+                Category::NonInteractiveUserSignInLogs
+            }
+            Body::MicrosoftSignIn { app, address } => {
+                let (name, app_id) = MICROSOFT_APPS[usize::from(*app)];
+                let sign_in = SignIn {
+                    category: Category::MicrosoftServicePrincipalSignInLogs,
+                    tenant,
+                    delivered: event.delivered,
+                    created: event.created,
+                    id: event.id,
+                    identity: Identity {
+                        name,
+                        principal: envelopes::principal_of_resource(tenant, app_id),
+                        app: app_id,
+                        // Tenant of Microsoft's services.
+                        owner_tenant: Guid(0xf8cd_ef31_a31e_4b4a_93e4_5f57_1e91_255a),
+                        azure_resource: "",
+                    },
+                    source: Some((address.ip, address.country())),
+                    user_agent: "",
+                    library: "",
+                    resource: resource_at(RESOURCE_MANAGER),
+                    credential: Credential {
+                        kind: CredentialKind::Certificate,
+                        key: Guid::from_seed(u64::from(*app) ^ 0x35),
+                    },
+                    error: 0,
+                    cae: false,
+                };
+                write_sign_in(line, &sign_in);
+                Category::MicrosoftServicePrincipalSignInLogs
+            }
+        }
+    }
+}
+
+/// Buffers that live through a day.
+#[derive(Default)]
+struct Scratch {
+    slots: Vec<Slot>,
+    episodes: Vec<u32>,
+}
+
+/// Numbers of one principal's events of one day.
+struct Ids {
+    base: u64,
+    next: u64,
+}
+
+impl Ids {
+    fn draw(&mut self) -> u64 {
+        self.next += 1;
+        mix(self.base ^ mix(self.next))
+    }
+}
+
+/// The first calls of Graph with a new token.
+fn first_calls(
+    principal: &Principal,
+    sign_in: SignInBody,
+    signed_in: i64,
+    token: u64,
+    ids: &mut Ids,
+    rng: &mut Rng,
+    events: &mut Vec<Event>,
+) {
+    let mut time = signed_in;
+    for n in 0..rng.between(1, 3) as u64 {
+        time += rng.between(SECOND / 4, 4 * MINUTE);
+        // A workload reads the same one or two things every time.
+        let uri = HABITUAL_CALLS[((principal.key >> 8) + n % 2) as usize % HABITUAL_CALLS.len()];
+        let body = CallBody {
+            principal: sign_in.principal,
+            address: sign_in.address,
+            agent: sign_in.agent,
+            credential: sign_in.credential.kind,
+            uri,
+            status: if rng.per_mille(10) { 429 } else { 200 },
+            bytes: 1_000 + rng.below(40_000),
+            token,
+            issued: signed_in,
+        };
+        events.push(Event::new(time, ids.draw(), Body::Call(body)));
+    }
+}
+
+/// Adds the copies that at-least-once delivery makes: the same record, written again later, up to four in all.
+fn duplicate(events: &mut Vec<Event>, first: usize, per_mille: u32) {
+    for index in first..events.len() {
+        let event = &events[index];
+        let mut rng = Rng::of(&[event.id, 0xd0b1]);
+        if rng.per_mille(per_mille) {
+            let copies = 1 + rng.weighted(&[90, 7, 3]);
+            let mut delivered = event.delivered;
+            for _ in 0..copies {
+                delivered += rng.between(SECOND, 8 * MINUTE);
+                let copy = Event { delivered, ..events[index].clone() };
+                events.push(copy);
+            }
+        }
+    }
+}
