@@ -2,12 +2,14 @@
 //!
 //! Parameters are drawn wide for each principal, so that no two principals of an archetype are alike.
 
+use std::collections::HashMap;
+
 use crate::calendar::{Recurrence, Schedule, Zone};
 use crate::catalogue::{self, Agent, COMPONENTS, DUTIES, GRAPH, GRAPH_ROLES, RESOURCE_MANAGER, VENDORS};
 use crate::envelopes::{Credential, CredentialKind, Identity};
 use crate::json::Guid;
 use crate::look_alikes::Change;
-use crate::networks::{Address, NetworkKind, draw_v4, hosted_runner};
+use crate::networks::{Address, NetworkKind, draw_near, draw_v4, hosted_runner};
 use crate::parameters::Parameters;
 use crate::rng::{Rng, mix_all};
 
@@ -262,6 +264,8 @@ pub(crate) struct Principal {
     pub(crate) calls_graph: bool,
     /// An old copy of it somewhere keeps trying with a secret that has ended.
     pub(crate) forgotten_copy: bool,
+    /// When it was first deployed; no sign-ins before.
+    pub(crate) born: i64,
     /// What changes in its life, by look-alike episodes.
     pub(crate) changes: Vec<Change>,
 }
@@ -272,7 +276,7 @@ impl Principal {
         let mut rng = Rng::of(&[key]);
         let archetype = parameters.shares.draw(&mut rng);
         let (site, mut sources) = draw_site(archetype, tenant, &mut rng);
-        let name = draw_name(archetype, site, tenant, index, &mut rng);
+        let name = draw_name(archetype, site, tenant, &mut rng);
         let mut schedule = draw_schedule(archetype, &mut rng);
         if let (
             Schedule::Polls { instances, .. } | Schedule::LongLived { instances },
@@ -302,7 +306,8 @@ impl Principal {
             app,
             application: Guid::from_seed(rng.next()),
             owner_tenant: match site {
-                Site::Vendor(vendor) => tenant.vendors[vendor].tenant,
+                // Others register an application of their own and give its key to the vendor.
+                Site::Vendor(vendor) if rng.per_mille(500) => tenant.vendors[vendor].tenant,
                 _ => tenant.id,
             },
             azure_resource: draw_azure_resource(archetype, &name, &mut rng),
@@ -320,7 +325,20 @@ impl Principal {
             credential: draw_credential(archetype, &mut rng),
             roles: roles.join(" "),
             forgotten_copy: archetype != Archetype::ManagedIdentity && rng.per_mille(15),
+            born: i64::MIN,
             changes: Vec::new(),
+        }
+    }
+
+    /// Appends a number to a name that others bear too.
+    pub(crate) fn distinguish(principals: &mut [Principal]) {
+        let mut bearers: HashMap<String, u32> = HashMap::new();
+        for principal in principals {
+            let count = bearers.entry(principal.name.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                principal.name = format!("{}-{count}", principal.name);
+            }
         }
     }
 
@@ -332,6 +350,11 @@ impl Principal {
             owner_tenant: self.owner_tenant,
             azure_resource: &self.azure_resource,
         }
+    }
+
+    /// Whether the tenant itself registered the application, so that its audit log shows the keys.
+    pub(crate) fn is_owned_by(&self, tenant: &Tenant) -> bool {
+        self.owner_tenant == tenant.id
     }
 
     pub(crate) fn is_managed(&self) -> bool {
@@ -356,22 +379,22 @@ fn draw_site(archetype: Archetype, tenant: &Tenant, rng: &mut Rng) -> (Site, Sou
         (Site::Office(index), tenant.offices[index])
     };
     match archetype {
-        Archetype::SteadyPoller | Archetype::CaePoller | Archetype::ScheduledJob => match rng
-            .weighted(&[60, 28, 12])
-        {
-            0 => {
-                let (site, address) = region(rng);
-                (site, Sources::Fixed(address.pool(2, rng)))
+        Archetype::SteadyPoller | Archetype::CaePoller | Archetype::ScheduledJob => {
+            match rng.weighted(&[60, 28, 12]) {
+                0 => {
+                    let (site, address) = region(rng);
+                    (site, Sources::Fixed(address.pool(2, rng)))
+                }
+                1 => {
+                    let (site, address) = office(rng);
+                    (site, Sources::Fixed(vec![address]))
+                }
+                _ => {
+                    let address = draw_near(rng, NetworkKind::Hosting, tenant.country);
+                    (Site::Other, Sources::Fixed(address.pool(2, rng)))
+                }
             }
-            1 => {
-                let (site, address) = office(rng);
-                (site, Sources::Fixed(vec![address]))
-            }
-            _ => {
-                let address = draw_v4(rng, |n| n.kind == NetworkKind::Hosting && n.country == tenant.country);
-                (Site::Other, Sources::Fixed(address.pool(2, rng)))
-            }
-        },
+        }
         Archetype::ManagedIdentity => {
             let (site, address) = region(rng);
             let home = tenant.regions[0].network().name;
@@ -411,23 +434,18 @@ fn draw_site(archetype: Archetype, tenant: &Tenant, rng: &mut Rng) -> (Site, Sou
     }
 }
 
-fn draw_name(archetype: Archetype, site: Site, tenant: &Tenant, index: u32, rng: &mut Rng) -> String {
+fn draw_name(archetype: Archetype, site: Site, tenant: &Tenant, rng: &mut Rng) -> String {
     let (duty, component) = (*rng.pick(DUTIES), *rng.pick(COMPONENTS));
-    // A number from the second round on keeps names apart without saying much.
-    let round = match index / 60 {
-        0 => String::new(),
-        n => format!("-{}", n + 1),
-    };
     match (archetype, site) {
         (Archetype::ManagedIdentity, _) => {
-            format!("{}-{duty}{round}", rng.pick(&["vm", "func", "id", "aks"]))
+            format!("{}-{duty}", rng.pick(&["vm", "func", "id", "aks"]))
         }
-        (Archetype::HostedCi, _) => format!("gh-deploy-{component}{round}"),
-        (Archetype::SelfHostedCi, _) => format!("ci-runner-{component}{round}"),
-        (Archetype::ScheduledJob, _) => format!("job-{duty}{round}"),
-        (Archetype::SaasVendor, Site::Vendor(vendor)) => format!("{}{round}", tenant.vendors[vendor].name),
-        (Archetype::HandRun, _) => format!("script-{duty}{round}"),
-        _ => format!("{}-{duty}{round}", rng.pick(&["svc", "app", "prod", "sp"])),
+        (Archetype::HostedCi, _) => format!("gh-deploy-{component}"),
+        (Archetype::SelfHostedCi, _) => format!("ci-runner-{component}"),
+        (Archetype::ScheduledJob, _) => format!("job-{duty}"),
+        (Archetype::SaasVendor, Site::Vendor(vendor)) => tenant.vendors[vendor].name.to_owned(),
+        (Archetype::HandRun, _) => format!("script-{duty}"),
+        _ => format!("{}-{duty}", rng.pick(&["svc", "app", "prod", "sp"])),
     }
 }
 

@@ -11,7 +11,10 @@ use crate::catalogue::{Agent, BULK_READ_CALLS, ENUMERATION_CALLS, GRAPH, KEY_VAU
 use crate::envelopes::{Actor, Credential, CredentialKind, event_id};
 use crate::look_alikes::Period;
 use crate::networks::{Address, NetworkKind, draw_v4, hosted_runner};
-use crate::plan::{CallBody, Plan, SignInBody, Subject, credentials_changed, federation_added};
+use crate::plan::{
+    CallBody, Plan, SignInBody, Subject, credentials_changed, federation_added,
+    service_principal_credential_added,
+};
 use crate::rng::Rng;
 use crate::truth::EpisodeKind;
 
@@ -80,8 +83,11 @@ pub(crate) fn plan<'o>(
     offsets: impl Fn(&Principal) -> &'o Offsets,
     period: Period,
 ) {
-    // Managed identities have no credential that could be carried away, and their sign-ins show no address.
-    let mut victims: Vec<usize> = (0..principals.len()).filter(|i| !principals[*i].is_managed()).collect();
+    // Managed identities have no credential that could be carried away, and their sign-ins show no address. Who was
+    // deployed only now is nobody to impersonate yet.
+    let mut victims: Vec<usize> = (0..principals.len())
+        .filter(|i| !principals[*i].is_managed() && principals[*i].born <= period.start)
+        .collect();
     victims.sort_by_key(|i| Rng::of(&[principals[*i].key, 0xa77a]).next());
     for index in victims.into_iter().take(count as usize) {
         let principal = &principals[index];
@@ -104,7 +110,9 @@ struct Attack<'a> {
 
 impl Attack<'_> {
     fn run(&mut self) {
-        let entry = [Entry::Known, Entry::KeyAdded, Entry::FederationAdded][self.rng.weighted(&[68, 22, 10])];
+        let federation_weight = if self.principal.is_owned_by(self.tenant) { 10 } else { 0 };
+        let entry = [Entry::Known, Entry::KeyAdded, Entry::FederationAdded]
+            [self.rng.weighted(&[68, 22, federation_weight])];
         let obtained = self.obtained(entry);
         let place = self.place();
         let in_schedule = self.rng.per_mille(450);
@@ -277,6 +285,8 @@ impl Attack<'_> {
             let account = self.rng.below(1_000_000);
             let issuer = format!("https://st{account:06}.z6.web.core.windows.net/");
             federation_added(&actor, subject, added.key, &issuer, "deploy")
+        } else if !self.principal.is_owned_by(self.tenant) {
+            service_principal_credential_added(&actor, subject, added)
         } else {
             credentials_changed(&actor, subject, &[known], &[known, added])
         };

@@ -314,9 +314,9 @@ pub(crate) fn write_user_sign_in(out: &mut Vec<u8>, event: &UserSignIn<'_>) {
         .string(event.user_principal_name)
         .raw(r#","userId":"#)
         .guid(event.user);
-    json.raw(concat!(
-        r#","appId":"1fec8e78-bce4-4aaf-ab1b-5451cc387264","appDisplayName":"Microsoft Teams","ipAddress":"#
-    ));
+    json.raw(
+        r#","appId":"1fec8e78-bce4-4aaf-ab1b-5451cc387264","appDisplayName":"Microsoft Teams","ipAddress":"#,
+    );
     json.address(ip).raw(concat!(
         r#","status":{"errorCode":0},"clientAppUsed":"Mobile Apps and Desktop clients","#,
         r#""userAgent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "#,

@@ -2,12 +2,14 @@
 
 use countersign_model::time::{DAY, HOUR};
 
-use crate::archetypes::{Archetype, Principal, Site, Sources, Tenant};
+use crate::archetypes::{Archetype, Principal, Site, Tenant};
 use crate::calendar::{MINUTE, Offsets, Recurrence, Schedule, Slot, is_weekend};
 use crate::catalogue::{self, Agent};
 use crate::envelopes::{Actor, Credential, CredentialKind, principal_of_resource};
 use crate::networks::{Address, NetworkKind, draw_v4, draw_v6};
-use crate::plan::{Plan, Subject, app_role_assigned, credentials_changed, usual_actor};
+use crate::plan::{
+    Plan, Subject, app_role_assigned, application_added, credentials_changed, federation_added, usual_actor,
+};
 use crate::rng::Rng;
 use crate::truth::{EpisodeKind, LOOK_ALIKE_EVENTS_MAX};
 
@@ -20,6 +22,7 @@ pub const LOOK_ALIKE_FAMILIES: &[&str] = &[
     "vendorMove",
     "secretRotation",
     "certificateRotation",
+    "newDeployment",
     "newResource",
     "sdkUpgrade",
     "blueGreen",
@@ -72,6 +75,8 @@ pub(crate) struct Choice {
     pub(crate) credential: Credential,
     pub(crate) extra_resource: Option<u8>,
     pub(crate) copies: i64,
+    /// The token is long-lived.
+    pub(crate) cae: bool,
 }
 
 impl Principal {
@@ -84,6 +89,7 @@ impl Principal {
         let long_lived = self.active(day * DAY).any(|change| matches!(change.effect, Effect::LongLived));
         let switched = Schedule::LongLived { instances: 1 };
         (if long_lived { &switched } else { &self.schedule }).slots(day, self.key, offsets, rng, slots);
+        slots.retain(|slot| slot.time >= self.born);
     }
 
     /// How it signs in at a time, and in `episodes` the numbers of the episodes that shaped it.
@@ -94,10 +100,16 @@ impl Principal {
             credential: self.credential,
             extra_resource: None,
             copies: 1,
+            // Tokens of managed identities live long without continuous access evaluation.
+            cae: matches!(self.schedule, Schedule::LongLived { .. }) && !self.is_managed(),
         };
         for change in self.active(slot.time) {
             let touched = match &change.effect {
-                Effect::Label | Effect::LongLived => true,
+                Effect::Label => true,
+                Effect::LongLived => {
+                    choice.cae = true;
+                    true
+                }
                 Effect::MoveTo(addresses) => {
                     choice.address = addresses[usize::from(slot.run) % addresses.len()];
                     true
@@ -208,8 +220,9 @@ pub(crate) fn plan(
     }
     for principal in &mut *principals {
         let shifts = offsets(principal);
-        let mut life = Life { plan, tenant, period, principal, rng: Rng::of(&[seed, 0x100c]) };
-        life.rng = Rng::of(&[life.principal.key, 0x100c]);
+        let rng = Rng::of(&[principal.key, 0x100c]);
+        let mut life = Life { plan, tenant, period, first: period.start, principal, rng };
+        life.birth();
         life.habits(&shifts);
         if !life.principal.is_managed() {
             life.deployments();
@@ -231,6 +244,8 @@ struct Life<'a> {
     plan: &'a mut Plan,
     tenant: &'a Tenant,
     period: Period,
+    /// First instant of the simulation; the period begins later for who is deployed later.
+    first: i64,
     principal: &'a mut Principal,
     rng: Rng,
 }
@@ -247,6 +262,34 @@ impl Life<'_> {
     /// A change that stays.
     fn add_lasting(&mut self, family: &str, from: i64, effect: Effect) -> u32 {
         self.add(family, from, i64::MAX, NEW_DAYS * DAY, effect)
+    }
+
+    /// Some are deployed only now: nothing about them is known before. All that follows happens after it.
+    fn birth(&mut self) {
+        if self.principal.is_managed() || !self.rng.per_mille(60) {
+            return;
+        }
+        let born = self.period.anytime(&mut self.rng);
+        let episode = self.add_lasting("newDeployment", born, Effect::Label);
+        self.principal.born = born;
+        if self.principal.is_owned_by(self.tenant) {
+            let actor = usual_actor(self.tenant, &mut self.rng);
+            let registered = born - self.rng.between(HOUR, 3 * DAY);
+            let subject = Subject::from(&*self.principal);
+            let registration = application_added(&actor, subject);
+            let credential = self.principal.credential;
+            let keys = match credential.kind {
+                CredentialKind::Federated => {
+                    let issuer = "https://token.actions.githubusercontent.com";
+                    let repository = format!("repo:contoso/{}:ref:refs/heads/main", subject.name);
+                    federation_added(&actor, subject, credential.key, issuer, &repository)
+                }
+                _ => credentials_changed(&actor, subject, &[], &[credential]),
+            };
+            self.audit(episode, registered, registration);
+            self.audit(episode, registered + 5 * MINUTE, keys);
+        }
+        self.period.start = born;
     }
 
     /// Habits that look odd from outside.
@@ -313,7 +356,12 @@ impl Life<'_> {
         {
             self.add_lasting("caeSwitch", from.div_euclid(DAY) * DAY, Effect::LongLived);
         }
-        if let Some(from) = self.period.sometime(250, &mut self.rng) {
+        // A developer needs a key to carry, and hardly has a vendor's.
+        let portable = self.principal.credential.kind != CredentialKind::Federated
+            && !matches!(self.principal.site, Site::Vendor(_));
+        if let Some(from) = self.period.sometime(250, &mut self.rng)
+            && portable
+        {
             let mut day = from.div_euclid(DAY);
             while is_weekend(day) {
                 day += 1;
@@ -350,7 +398,7 @@ impl Life<'_> {
 
     /// Plans audit records of an episode, and widens the episode to hold them.
     fn audit(&mut self, episode: u32, time: i64, audits: Vec<crate::envelopes::Audit>) {
-        let time = time.max(self.period.start);
+        let time = time.max(self.first);
         let ids = self.plan.audit(time, audits);
         if time < self.period.end {
             let episode = self.plan.episode_mut(episode);
@@ -376,9 +424,12 @@ impl Life<'_> {
             let actor = usual_actor(self.tenant, &mut self.rng);
             let added = from - self.rng.between(2 * MINUTE, 6 * HOUR);
             let subject = Subject::from(&*self.principal);
-            let audits = credentials_changed(&actor, subject, &[current], &[credential, current]);
-            self.audit(episode, added, audits);
-            self.removal(&actor, overlap_until + 2 * DAY, current, credential);
+            // Of a vendor's application the tenant sees the new key only.
+            if self.principal.is_owned_by(self.tenant) {
+                let audits = credentials_changed(&actor, subject, &[current], &[credential, current]);
+                self.audit(episode, added, audits);
+                self.removal(&actor, overlap_until + 2 * DAY, current, credential);
+            }
             current = credential;
             from += self.rng.between(80, 100) * DAY;
         }
@@ -448,7 +499,7 @@ fn move_offices(
         let from = period.anytime(rng);
         let group = format!("egress-{}", n + 1);
         move_together(plan, principals, "egressChange", &group, (from, i64::MAX, period.end), |principal| {
-            (principal.site == Site::Office(office) && matches!(principal.sources, Sources::Fixed(_)))
+            (principal.site == Site::Office(office) && principal.archetype != Archetype::SelfHostedCi)
                 .then(|| vec![address])
         });
     }
@@ -465,7 +516,7 @@ fn fail_regions_over(
     for n in 0..occurrences(period, 3) {
         let region = rng.below(tenant.regions.len() as u64) as usize;
         let home = tenant.regions[region].network();
-        let refuge = draw_v4(rng, |n| n.kind == home.kind && n.asn == home.asn && n.country != home.country);
+        let refuge = draw_v4(rng, |n| n.kind == home.kind && n.country != home.country);
         let from = period.anytime(rng);
         let until = from + rng.between(30, 600) * MINUTE;
         let group = format!("failover-{}", n + 1);

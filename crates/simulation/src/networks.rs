@@ -130,10 +130,10 @@ pub const NETWORKS: &[Network] = &[
     v4("AWS us-west-2", 16509, "US", [44, 224, 0, 0], 12, Aws),
     v4("AWS us-east-1", 14618, "US", [3, 208, 0, 0], 13, Aws),
     v4("AWS ap-southeast-1", 16509, "SG", [18, 140, 0, 0], 15, Aws),
-    v4("GCP europe-west1", 396982, "BE", [34, 76, 0, 0], 15, Gcp),
-    v4("GCP europe-west3", 396982, "DE", [34, 159, 0, 0], 16, Gcp),
-    v4("GCP europe-west4", 396982, "NL", [34, 90, 0, 0], 15, Gcp),
-    v4("GCP us-central1", 396982, "US", [34, 68, 0, 0], 14, Gcp),
+    v4("GCP europe-west1", 396_982, "BE", [34, 76, 0, 0], 15, Gcp),
+    v4("GCP europe-west3", 396_982, "DE", [34, 159, 0, 0], 16, Gcp),
+    v4("GCP europe-west4", 396_982, "NL", [34, 90, 0, 0], 15, Gcp),
+    v4("GCP us-central1", 396_982, "US", [34, 68, 0, 0], 14, Gcp),
     v4("Hetzner Falkenstein", 24940, "DE", [78, 46, 0, 0], 15, Hosting),
     v4("Hetzner Helsinki", 24940, "FI", [65, 108, 192, 0], 18, Hosting),
     v4("OVH Roubaix", 16276, "FR", [37, 187, 0, 0], 17, Hosting),
@@ -153,15 +153,15 @@ pub const NETWORKS: &[Network] = &[
     v4("Linode Fremont", 63949, "US", [45, 33, 0, 0], 17, Hosting),
     v4("Contabo Nuremberg", 51167, "DE", [161, 97, 64, 0], 18, Hosting),
     v4("Selectel Saint Petersburg", 49505, "RU", [87, 228, 32, 0], 19, ForeignHosting),
-    v4("REG.RU Moscow", 197695, "RU", [89, 108, 96, 0], 19, ForeignHosting),
+    v4("REG.RU Moscow", 197_695, "RU", [89, 108, 96, 0], 19, ForeignHosting),
     v4("Timeweb Saint Petersburg", 9123, "RU", [5, 42, 96, 0], 20, ForeignHosting),
-    v4("AlexHost Chisinau", 200019, "MD", [176, 123, 0, 0], 21, ForeignHosting),
+    v4("AlexHost Chisinau", 200_019, "MD", [176, 123, 0, 0], 21, ForeignHosting),
     v4("M247 Bucharest", 9009, "RO", [85, 121, 120, 0], 21, ForeignHosting),
     v4("M247 Sofia", 9009, "BG", [38, 180, 2, 0], 23, ForeignHosting),
     v4("FranTech Luxembourg", 53667, "LU", [107, 189, 0, 0], 21, ForeignHosting),
     v4("Virtual Systems Kyiv", 48031, "UA", [156, 246, 128, 0], 20, ForeignHosting),
     v4("HostPapa Buffalo", 36352, "US", [107, 172, 64, 0], 18, ForeignHosting),
-    v4("Tencent Hong Kong", 132203, "HK", [43, 154, 0, 0], 16, ForeignHosting),
+    v4("Tencent Hong Kong", 132_203, "HK", [43, 154, 0, 0], 16, ForeignHosting),
     v4("Alibaba Singapore", 45102, "SG", [43, 104, 0, 0], 14, ForeignHosting),
     v4("Deutsche Telekom", 3320, "DE", [93, 192, 0, 0], 11, Access),
     v4("Deutsche Telekom", 3320, "DE", [87, 128, 0, 0], 11, Access),
@@ -286,7 +286,7 @@ fn draw(rng: &mut Rng, family_v6: bool, wanted: impl Fn(&Network) -> bool) -> Ad
         IpAddr::V4(first) => {
             let host_mask = u32::MAX >> network.prefix_len;
             let mut host = rng.next() as u32 & host_mask;
-            if host & 0xff == 0 || host & 0xff == 0xff {
+            if matches!(host & 0xff, 0 | 0xff) {
                 host ^= 0x35;
             }
             IpAddr::V4(Ipv4Addr::from(u32::from(first) | host))
@@ -308,6 +308,12 @@ pub(crate) fn draw_v4(rng: &mut Rng, wanted: impl Fn(&Network) -> bool) -> Addre
 /// Draws an IPv6 address of a network that `wanted` accepts.
 pub(crate) fn draw_v6(rng: &mut Rng, wanted: impl Fn(&Network) -> bool) -> Address {
     draw(rng, true, wanted)
+}
+
+/// Draws an IPv4 address of a kind of network in a country; elsewhere when that country has none.
+pub(crate) fn draw_near(rng: &mut Rng, kind: NetworkKind, country: &str) -> Address {
+    let at_home = NETWORKS.iter().any(|n| n.first.is_ipv4() && n.kind == kind && n.country == country);
+    draw_v4(rng, |n| n.kind == kind && (n.country == country || !at_home))
 }
 
 /// The address of one run of a GitHub-hosted runner: new nearly each time, most of them in the United States.

@@ -22,7 +22,7 @@ pub enum Attacks {
 pub struct Parameters {
     /// Workload identities, managed identities included.
     pub principals: u32,
-    /// Days from `start`.
+    /// Days from `start`, ten years at most.
     pub days: u32,
     /// Seed of all chance.
     pub seed: u64,

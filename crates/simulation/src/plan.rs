@@ -211,7 +211,7 @@ fn quoted(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn key_descriptions(credentials: &[Credential], name: &str) -> Option<String> {
+fn key_descriptions(credentials: &[Credential], name: &str) -> String {
     let entries: Vec<String> = credentials
         .iter()
         .map(|credential| {
@@ -227,7 +227,62 @@ fn key_descriptions(credentials: &[Credential], name: &str) -> Option<String> {
             quoted(&text).unwrap_or_default()
         })
         .collect();
-    Some(format!("[{}]", entries.join(",")))
+    format!("[{}]", entries.join(","))
+}
+
+fn key_description(before: &[Credential], after: &[Credential], name: &str) -> Property {
+    property("KeyDescription", Some(key_descriptions(before, name)), Some(key_descriptions(after, name)))
+}
+
+/// A key was added to a service principal whose application belongs to another tenant.
+pub(crate) fn service_principal_credential_added(
+    actor: &Actor,
+    subject: Subject<'_>,
+    added: Credential,
+) -> Vec<Audit> {
+    vec![Audit {
+        operation: "Add service principal credentials",
+        operation_type: "Update",
+        actor: actor.clone(),
+        targets: vec![Target {
+            id: subject.principal,
+            name: subject.name.to_owned(),
+            kind: "ServicePrincipal",
+            properties: vec![
+                key_description(&[], &[added], subject.name),
+                property("Included Updated Properties", None, quoted("KeyDescription")),
+                property("TargetId.ServicePrincipalNames", None, quoted(&subject.app.to_string())),
+            ],
+        }],
+        app: subject.app,
+        user_agent: agent_of(actor),
+        correlation: 0,
+    }]
+}
+
+/// An application was registered: its application and its principal.
+pub(crate) fn application_added(actor: &Actor, subject: Subject<'_>) -> Vec<Audit> {
+    let audit = |operation, id, kind| Audit {
+        operation,
+        operation_type: "Add",
+        actor: actor.clone(),
+        targets: vec![Target {
+            id,
+            name: subject.name.to_owned(),
+            kind,
+            properties: vec![
+                property("AppId", Some("[]".to_owned()), Some(format!("[\"{}\"]", subject.app))),
+                property("Included Updated Properties", None, quoted("AppId, DisplayName")),
+            ],
+        }],
+        app: subject.app,
+        user_agent: agent_of(actor),
+        correlation: 0,
+    };
+    vec![
+        audit("Add application", subject.application, "Application"),
+        audit("Add service principal", subject.principal, "ServicePrincipal"),
+    ]
 }
 
 /// Secrets or certificates of an application changed. One action, two records, as Entra writes it.
@@ -252,11 +307,7 @@ pub(crate) fn credentials_changed(
         correlation: 0,
     };
     let included = || property("Included Updated Properties", None, quoted("KeyDescription"));
-    let keys = property(
-        "KeyDescription",
-        key_descriptions(before, subject.name),
-        key_descriptions(after, subject.name),
-    );
+    let keys = key_description(before, after, subject.name);
     vec![audit(SECRETS_MANAGEMENT, vec![keys, included()]), audit("Update application", vec![included()])]
 }
 

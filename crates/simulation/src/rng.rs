@@ -1,4 +1,4 @@
-//! The only source of chance: SplitMix64, seeded by what it is used for.
+//! The only source of chance: `SplitMix64`, seeded by what it is used for.
 //!
 //! Written out here because the bytes of a simulation must never change under a dependency's update.
 //! Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, figure 17.
@@ -10,7 +10,7 @@ pub(crate) struct Rng(u64);
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finaliser of SplitMix64: a bijection that spreads every input bit.
+/// The finaliser of `SplitMix64`: a bijection that spreads every input bit.
 pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -21,8 +21,8 @@ use countersign_model::time::{DAY, HOUR, SECOND, Timestamp};
 use crate::calendar::MINUTE;
 use crate::catalogue::RESOURCES;
 use crate::envelopes::{
-    Actor, Audit, Category, Credential, CredentialKind, Identity, ResourceRef, SignIn, principal_of_resource,
-    write_audit, write_sign_in,
+    Actor, Audit, Call, Category, Credential, CredentialKind, Identity, ResourceRef, SignIn,
+    principal_of_resource, write_audit, write_call, write_sign_in,
 };
 use crate::json::Guid;
 use crate::networks::{hosted_runner, network_of};
@@ -174,6 +174,8 @@ pub struct Scenario {
     principals: Vec<Member>,
     /// Delivery time, order, line.
     records: Vec<(i64, u64, Vec<u8>)>,
+    /// The last sign-in: what calls take their token from.
+    token: (u64, i64),
 }
 
 impl Scenario {
@@ -185,6 +187,7 @@ impl Scenario {
             events: 0,
             principals: Vec::new(),
             records: Vec::new(),
+            token: (0, 0),
         }
     }
 
@@ -267,7 +270,48 @@ impl Scenario {
         self
     }
 
-    /// Adds a secret; the current principal, or the one named. `actor` is a user principal name.
+    /// Calls Microsoft Graph with the token of the latest sign-in.
+    pub fn calls(
+        mut self,
+        time: Timestamp,
+        method: &str,
+        uri: &str,
+        change: impl FnOnce(Look) -> Look,
+    ) -> Self {
+        let id = self.next_id();
+        let member = self.current().clone();
+        let look = change(member.look);
+        let (ip, country) = source(&look.address, look.country.as_deref());
+        let tenant = named("tenant", "scenario");
+        let event = Call {
+            tenant,
+            time: time.0,
+            id,
+            identity: Identity {
+                name: &member.name,
+                principal: named("principal", &member.name),
+                app: named("app", &member.name),
+                owner_tenant: tenant,
+                azure_resource: "",
+            },
+            source: (ip, country),
+            user_agent: &look.agent,
+            method,
+            uri,
+            status: 200,
+            bytes: 2_000,
+            roles: "Directory.Read.All",
+            credential: look.kind,
+            token: self.token.0,
+            issued: self.token.1,
+        };
+        let mut line = Vec::with_capacity(4_096);
+        write_call(&mut line, &event);
+        self.records.push((time.0 + 5 * MINUTE, id, line));
+        self
+    }
+
+    /// Adds a secret to the principal of that name. `actor` is a user principal name.
     pub fn adds_credential(mut self, time: Timestamp, actor: &str, key: &str, principal: &str) -> Self {
         let member = self.member(principal);
         let added = Credential { kind: CredentialKind::Secret, key: named("key", key) };
@@ -279,7 +323,7 @@ impl Scenario {
         self
     }
 
-    /// Removes a secret or certificate.
+    /// Removes a secret or certificate from the principal of that name.
     pub fn removes_credential(mut self, time: Timestamp, actor: &str, key: &str, principal: &str) -> Self {
         let member = self.member(principal);
         let before = member.keys.clone();
@@ -351,11 +395,10 @@ impl Scenario {
     fn push_sign_in(&mut self, time: Timestamp, change: impl FnOnce(Look) -> Look) {
         let id = self.next_id();
         let delay = self.rng.between(28 * SECOND, 300 * SECOND);
+        self.token = (id, time.0);
         let member = self.current().clone();
         let look = change(member.look);
-        let ip: IpAddr = look.address.parse().expect("an address");
-        let country =
-            look.country.as_deref().or(network_of(ip).map(|network| network.country)).unwrap_or_default();
+        let (ip, country) = source(&look.address, look.country.as_deref());
         let azure_resource = format!(
             "/subscriptions/{}/resourcegroups/rg1/providers/Microsoft.Compute/virtualMachines/{}",
             named("subscription", "scenario"),
@@ -364,9 +407,10 @@ impl Scenario {
         let tenant = named("tenant", "scenario");
         let delivered = time.plus(delay).0;
         let event = SignIn {
-            category: match member.managed {
-                true => Category::ManagedIdentitySignInLogs,
-                false => Category::ServicePrincipalSignInLogs,
+            category: if member.managed {
+                Category::ManagedIdentitySignInLogs
+            } else {
+                Category::ServicePrincipalSignInLogs
             },
             tenant,
             delivered,
@@ -406,6 +450,12 @@ impl Scenario {
             self.records.push((time + 2 * MINUTE, id, line));
         }
     }
+}
+
+/// The address, and the country that is stated or that its network has.
+fn source<'a>(address: &str, country: Option<&'a str>) -> (IpAddr, &'a str) {
+    let ip: IpAddr = address.parse().expect("an address");
+    (ip, country.or(network_of(ip).map(|network| network.country)).unwrap_or_default())
 }
 
 /// Application id of an API: Microsoft's real ones for their names.
@@ -499,12 +549,19 @@ mod tests {
                 .principal("gh-deploy", |s| s.federated("f1"))
                 .runs_on_hosted_runners(0..5, 8)
                 .managed_identity("vm-a", |s| s)
-                .polls(0..1, 12),
+                .polls(5..6, 12)
+                .calls(at(5, 13, 0), "GET", "https://graph.microsoft.com/v1.0/users", |s| {
+                    s.address("99.32.0.1")
+                }),
         );
         let mut addresses: Vec<&str> = records.iter().filter_map(|r| r["callerIpAddress"].as_str()).collect();
         addresses.sort_unstable();
         addresses.dedup();
-        assert_eq!(addresses.len(), 40);
+        assert_eq!(addresses.len(), 40 + 1);
+        let call = records.last().expect("the call");
+        let token = &records[records.len() - 2]["properties"]["uniqueTokenIdentifier"];
+        assert_eq!(&call["properties"]["signInActivityId"], token);
+        assert_eq!(call["properties"]["servicePrincipalId"], service_principal_id("vm-a").as_str());
         let managed = records.iter().filter(|r| r["category"] == "ManagedIdentitySignInLogs").count();
         assert_eq!(managed, 2);
     }

@@ -29,6 +29,9 @@ pub struct Record<'a> {
     pub line: &'a [u8],
 }
 
+/// Ten years: more would be a mistyped number, and calendars are laid out in advance.
+const DAYS_MAX: u32 = 3_660;
+
 /// Microsoft's own applications that appear in every tenant.
 const MICROSOFT_APPS: [(&str, Guid); 3] = [
     ("Microsoft Approval Management", Guid(0x6503_8f53_16ca_4519_a1d9_aa57_9ef4_30c5)),
@@ -64,12 +67,13 @@ impl Simulation {
     pub fn new(parameters: Parameters) -> Self {
         let seed = parameters.seed;
         let first_day = parameters.first_day();
-        let days = i64::from(parameters.days);
+        let days = i64::from(parameters.days.min(DAYS_MAX));
         let offsets = [Zone::Utc, Zone::London, Zone::Berlin, Zone::NewYork]
             .map(|zone| Offsets::new(zone, first_day, days));
         let tenant = Tenant::new(seed);
         let mut principals: Vec<Principal> =
             (0..parameters.principals).map(|index| Principal::new(&parameters, &tenant, index)).collect();
+        Principal::distinguish(&mut principals);
         let mut plan = Plan::new(seed);
         let period = Period { start: first_day * DAY, end: (first_day + days) * DAY };
         if parameters.look_alikes {
@@ -159,7 +163,6 @@ impl Simulation {
         let mut rng = Rng::of(&[principal.key, 0xda4, day as u64]);
         let mut ids = Ids { base: mix_all(&[principal.key, 0x1d5, day as u64]), next: 0 };
         let exact = matches!(principal.schedule, Schedule::Evenly { .. });
-        let cae = matches!(principal.schedule, Schedule::LongLived { .. });
 
         scratch.slots.clear();
         principal.slots(day, offsets, &mut rng, &mut scratch.slots);
@@ -175,7 +178,7 @@ impl Simulation {
                     resource,
                     credential: choice.credential,
                     error,
-                    cae,
+                    cae: choice.cae,
                 };
                 let id = ids.draw();
                 events.push(Event::new(time, id, Body::SignIn(body)));
@@ -212,7 +215,7 @@ impl Simulation {
                 resource,
                 credential: choice.credential,
                 error: 0,
-                cae: false,
+                cae: choice.cae,
             };
             let id = ids.draw();
             events.push(Event::new(time, id, Body::SignIn(body)));
