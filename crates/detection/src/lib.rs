@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Baselines, detections, explanations, risk: a fold over enriched events in event time.
+//!
+//! [`Detector::observe`] takes one event and what enrichment says about it, and answers which findings
+//! changed. It reads no file, asks no clock and holds no lock; the same events in the same order give the same
+//! findings, byte for byte. Nothing crosses a tenant: every table lives inside one [`tenant`](self) state.
+//!
+//! Start with [`detector`] for the fold, [`suspicious_signins`] for the evidence of a sign-in,
+//! [`constants`] for every number that was chosen and where it comes from.
+
+pub mod baseline;
+pub mod budget;
+pub mod constants;
+pub mod detector;
+mod evidence;
+mod explanation;
+pub mod graph;
+mod incident;
+pub mod investigations_threat_intelligence;
+mod ledger;
+pub mod order;
+mod peers;
+pub mod risk;
+pub mod suspicious_signins;
+
+pub use detector::{Detector, Observed, Policy};

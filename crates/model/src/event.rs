@@ -154,6 +154,7 @@ pub struct SignIn<'a> {
     /// Its application id.
     pub app: AppId<'a>,
     /// Its display name.
+    #[serde(borrow)]
     pub name: Cow<'a, str>,
     /// Tenant that owns the application (`appOwnerTenantId`).
     pub owner_tenant: TenantId<'a>,
@@ -162,10 +163,12 @@ pub struct SignIn<'a> {
     /// Country that the log itself names.
     pub reported_country: Option<Country>,
     /// User agent of the token request; empty in records before 2025.
+    #[serde(borrow)]
     pub user_agent: Cow<'a, str>,
     /// Application id of the resource the token is for.
     pub resource: AppId<'a>,
     /// Display name of the resource.
+    #[serde(borrow)]
     pub resource_name: Cow<'a, str>,
     /// What it proved itself with.
     pub credential: CredentialUse<'a>,
@@ -174,8 +177,10 @@ pub struct SignIn<'a> {
     /// Ties records of one request together.
     pub correlation: Id<'a>,
     /// `uniqueTokenIdentifier`: `uti` of the issued token.
+    #[serde(borrow)]
     pub token: Cow<'a, str>,
     /// Azure resource of a managed identity (`managedServiceIdentity.associatedResourceId`).
+    #[serde(borrow)]
     pub azure_resource: Cow<'a, str>,
 }
 
@@ -191,6 +196,7 @@ pub enum Actor<'a> {
         #[serde(borrow)]
         id: Id<'a>,
         /// User principal name; may be empty.
+        #[serde(borrow)]
         user_principal_name: Cow<'a, str>,
     },
     /// An application.
@@ -201,6 +207,7 @@ pub enum Actor<'a> {
         /// Application id; nearly always absent.
         app: AppId<'a>,
         /// Display name; sometimes holds the id.
+        #[serde(borrow)]
         name: Cow<'a, str>,
     },
 }
@@ -212,8 +219,10 @@ pub struct ModifiedProperty<'a> {
     #[serde(borrow)]
     pub name: Cow<'a, str>,
     /// Value before; empty when there was none.
+    #[serde(borrow)]
     pub old: Cow<'a, str>,
     /// Value after; empty when there is none.
+    #[serde(borrow)]
     pub new: Cow<'a, str>,
 }
 
@@ -224,8 +233,10 @@ pub struct Target<'a> {
     #[serde(borrow)]
     pub id: Id<'a>,
     /// `ServicePrincipal`, `Application`, `User`, `Role`, …
+    #[serde(borrow)]
     pub kind: Cow<'a, str>,
     /// Display name; may be empty.
+    #[serde(borrow)]
     pub name: Cow<'a, str>,
     /// Properties that changed.
     pub modified: Vec<ModifiedProperty<'a>>,
@@ -242,8 +253,10 @@ pub struct DirectoryAudit<'a> {
     /// Tenant whose directory changed.
     pub tenant: TenantId<'a>,
     /// `activityDisplayName`, normalised: trimmed, dashes made `-`, final full stop dropped.
+    #[serde(borrow)]
     pub operation: Cow<'a, str>,
     /// `category`, as `ApplicationManagement`.
+    #[serde(borrow)]
     pub category: Cow<'a, str>,
     /// True when the change was made.
     pub succeeded: bool,
@@ -254,6 +267,7 @@ pub struct DirectoryAudit<'a> {
     /// Where from.
     pub address: Address<'a>,
     /// `additionalDetails` key `User-Agent`.
+    #[serde(borrow)]
     pub user_agent: Cow<'a, str>,
     /// `additionalDetails` key `AppId`: the application the change concerns.
     pub app: AppId<'a>,
@@ -291,19 +305,25 @@ pub struct ApiActivity<'a> {
     /// Where from.
     pub address: Address<'a>,
     /// User agent of the call.
+    #[serde(borrow)]
     pub user_agent: Cow<'a, str>,
     /// HTTP method.
+    #[serde(borrow)]
     pub method: Cow<'a, str>,
     /// Request URI: absolute for Microsoft Graph, a path for the legacy API.
+    #[serde(borrow)]
     pub uri: Cow<'a, str>,
     /// HTTP status.
     pub status: u16,
     /// Bytes of the response.
     pub response_bytes: u64,
     /// Application permissions in the token, separated by single spaces.
+    #[serde(borrow)]
     pub roles: Cow<'a, str>,
     /// Delegated permissions in the token, separated by single spaces.
+    #[serde(borrow)]
     pub scopes: Cow<'a, str>,
     /// `signInActivityId`: `uti` of the token, the join to its sign-in.
+    #[serde(borrow)]
     pub token: Cow<'a, str>,
 }

@@ -1,0 +1,201 @@
+//! Every number that was chosen, with its reason. "design" is the project's detection design, whose values
+//! come from incident reports and from a simulation; they are priors that data may overrule, and none was
+//! fitted to the samples in this repository.
+
+use countersign_model::time::{DAY, HOUR};
+
+/// Dimensions in which an identity has habits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dimension {
+    /// Where from: address, range, network, country.
+    Source,
+    /// With which client software.
+    Agent,
+    /// For which resource.
+    Resource,
+    /// With which credential.
+    Credential,
+    /// At which hour of the week.
+    Time,
+}
+
+/// All dimensions, in the order of every array that has one entry for each.
+pub const DIMENSIONS: [Dimension; 5] =
+    [Dimension::Source, Dimension::Agent, Dimension::Resource, Dimension::Credential, Dimension::Time];
+
+impl Dimension {
+    /// Its place in arrays.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// As evidence names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dimension::Source => "source",
+            Dimension::Agent => "agent",
+            Dimension::Resource => "resource",
+            Dimension::Credential => "credential",
+            Dimension::Time => "time",
+        }
+    }
+}
+
+/// Classes of novelty in one dimension; sources use all six, the others four.
+pub const CLASSES: usize = 6;
+
+/// What is assumed of one dimension.
+pub struct Assumptions {
+    /// Weight of its logarithm. Source full, the rest half or less: deployments, upgrades and rotations change
+    /// agent, resource and credential together and harmlessly (design, decision 4).
+    pub weight: f64,
+    /// Chance that an attacker is new in it (design, 11.2).
+    pub attacker_new: f64,
+    /// Chance of each class given an attacker who is new (design, 11.2).
+    pub attacker_class: [f64; CLASSES],
+    /// Share of runs that are new without attack, before anything is learnt. Source: one identity in twenty
+    /// without a fixed place; agent, resource and credential: once in 120, 75 and 90 days at four runs a day
+    /// (design, 10); time: an hour of the week is met first once a week for the first weeks.
+    pub benign_new: f64,
+    /// Share of each class among benign novelties, before anything is learnt: near is commoner than far.
+    pub benign_class: [f64; CLASSES],
+}
+
+/// By [`Dimension`].
+pub const ASSUMPTIONS: [Assumptions; 5] = [
+    Assumptions {
+        weight: 1.0,
+        attacker_new: 0.95,
+        attacker_class: [0.10, 0.10, 0.10, 0.15, 0.20, 0.35],
+        benign_new: 0.05,
+        benign_class: [0.45, 0.20, 0.18, 0.09, 0.06, 0.02],
+    },
+    Assumptions {
+        weight: 0.5,
+        attacker_new: 0.50,
+        attacker_class: [0.3, 0.2, 0.1, 0.4, 0.0, 0.0],
+        benign_new: 0.003,
+        benign_class: [0.4, 0.2, 0.1, 0.3, 0.0, 0.0],
+    },
+    Assumptions {
+        weight: 0.5,
+        attacker_new: 0.30,
+        attacker_class: [0.4, 0.2, 0.1, 0.3, 0.0, 0.0],
+        benign_new: 0.004,
+        benign_class: [0.4, 0.2, 0.1, 0.3, 0.0, 0.0],
+    },
+    Assumptions {
+        weight: 0.5,
+        attacker_new: 0.15,
+        attacker_class: [0.10, 0.45, 0.20, 0.25, 0.0, 0.0],
+        benign_new: 0.003,
+        benign_class: [0.50, 0.05, 0.10, 0.35, 0.0, 0.0],
+    },
+    Assumptions {
+        weight: 0.25,
+        attacker_new: 0.30,
+        attacker_class: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        benign_new: 0.10,
+        benign_class: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    },
+];
+
+/// Events of one value within this time are one run: tokens of one run are not independent (design, 11.1).
+pub const RUN: i64 = 6 * HOUR;
+
+/// Strength of the peers' novelty rate, in runs (design: 3 to 10).
+pub const PEER_RUNS: f64 = 5.0;
+
+/// Strength of the parent's rate in a group of peers, in runs (design, 11.1).
+pub const PARENT_RUNS: f64 = 20.0;
+
+/// Strength of the peers' class frequencies, in novelties (design, 11.1).
+pub const PEER_CLASSES: f64 = 4.0;
+
+/// Days in which a count loses half (design: 30 to 90 is flat, 7 loses recall).
+pub const HALF_LIFE_DAYS: f64 = 45.0;
+
+/// Below this many runs, counts decay by active days, so that monthly jobs do not forget (design, 11.1).
+pub const FORGETS_BY_CALENDAR_RUNS: f32 = 10.0;
+
+/// Largest logarithm that a known value may add (design, 11.1).
+pub const KNOWN_LN_MAX: f64 = 2.0;
+
+/// A new value enters the baseline after this many distinct days (design, 11.2)…
+pub const QUARANTINE_DAYS_SEEN: u8 = 3;
+/// …over at least this time.
+pub const QUARANTINE_HOURS: u16 = 5 * 24;
+
+/// Fewer runs, or fewer days, than this: judged by peers alone (design, 11.2).
+pub const COLD_RUNS: u16 = 3;
+/// See [`COLD_RUNS`].
+pub const COLD_DAYS: u16 = 2;
+
+/// Learning ends here at the latest (Microsoft's own upper bound, too).
+pub const LEARNING_DAYS_MAX: i64 = 60;
+
+/// Above this novelty rate an identity has no place, and replacement means nothing (design, 10).
+pub const MOVABLE_NOVELTY_MAX: f64 = 0.2;
+
+/// Expected events of the old sources without one seen, from which on they count as replaced (design, 11.2).
+pub const MOVED_EXPECTED_MIN: f64 = 3.0;
+/// Most that replacement takes from the evidence (design, 11.2).
+pub const MOVED_LN_MAX: f64 = 7.0;
+/// What continued use of the old sources adds (design, 11.2).
+pub const PARALLEL_LN: f64 = 1.5;
+/// Events of the old sources after the new one appeared, before use counts as parallel: one may be a token
+/// that was on its way.
+pub const PARALLEL_EVENTS_MIN: u32 = 2;
+/// Share of their usual rate at which old sources count as continuing (design, 11.2).
+pub const PARALLEL_RATE_MIN: f64 = 0.5;
+
+/// Identities that must move together to count as one move (design, 11.2).
+pub const CO_MOVEMENT_MIN: usize = 3;
+/// Time within which they must.
+pub const CO_MOVEMENT: i64 = DAY;
+/// What moving together takes from the evidence (design, 11.2).
+pub const CO_MOVEMENT_LN: f64 = 4.0;
+
+/// Time for which a change of the directory explains a new credential or resource (design, 11.2).
+pub const LEDGER: i64 = 14 * DAY;
+/// Evidence number of an actor from which on it counts as rare (design, 11.2).
+pub const RARE_ACTOR_LN: f64 = 3.401_197_381_662_155_4; // ln 30
+/// Time after which an actor's own earlier change makes it a known one.
+pub const ACTOR_KNOWN: i64 = 5 * DAY;
+
+/// Evidence number, at a budget of one finding per 1,000 identities and day, from which a finding is low,
+/// medium, high (design, 11.2). By Markov's inequality an e-value exceeds 1,000 on at most one in 1,000
+/// harmless identity-days, so the levels scale with the budget.
+pub const LEVELS: [f64; 3] = [1e2, 1e3, 1e5];
+
+/// Most that one indicator's precision may multiply the evidence by (design, 11.2).
+pub const INDICATOR_ODDS_MAX: f64 = 20.0;
+/// Prior evidence of a match on an application id: it names the application itself, not a shared address.
+pub const INDICATOR_APP_LN: f64 = 6.907_755_278_982_137; // ln 1000
+/// An indicator is held against events at most this long before it was published (design, 3.7).
+pub const RETRO_MATCH: i64 = 90 * DAY;
+
+/// An incident takes no further events after this long without one; the next opens another.
+pub const INCIDENT_QUIET: i64 = 7 * DAY;
+
+/// Quiet time after which removal of the credentials concerned remediates.
+pub const REMEDIATION_QUIET: i64 = 7 * DAY;
+/// Low risk ages out after this time (DESIGN, risk state).
+pub const LOW_AGES_OUT: i64 = 180 * DAY;
+
+/// Late by more than this is scored and marked, not put in order (Graph's log is up to 2 h late).
+pub const WATERMARK: i64 = 2 * HOUR;
+/// Event ids are remembered at least this long: closed hours were seen to grow for 13 h.
+pub const REMEMBERS_IDS: i64 = 13 * HOUR;
+
+/// Application permissions whose holder can take over the tenant: a weaker sign-in finding on it matters more.
+pub const TIER_0_ROLES: [&str; 8] = [
+    "RoleManagement.ReadWrite.Directory",
+    "AppRoleAssignment.ReadWrite.All",
+    "Application.ReadWrite.All",
+    "Directory.ReadWrite.All",
+    "PrivilegedAccess.ReadWrite.AzureADGroup",
+    "PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup",
+    "UserAuthenticationMethod.ReadWrite.All",
+    "full_access_as_app",
+];

@@ -1,0 +1,118 @@
+//! The statistics of one dimension: novelty rate, class of novelty, likelihood ratio. Pure functions of counts.
+
+use crate::constants::{ASSUMPTIONS, Assumptions, CLASSES, Dimension, KNOWN_LN_MAX, PEER_CLASSES, PEER_RUNS};
+
+/// Decayed counts of one identity in one dimension.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Counts {
+    /// Runs.
+    pub(crate) runs: f32,
+    /// Values met in one run only (Good–Turing's H1).
+    pub(crate) singletons: f32,
+    /// Novelties by class.
+    pub(crate) classes: [f32; CLASSES],
+}
+
+/// What peers do in one dimension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prior {
+    /// Share of runs that are new.
+    pub(crate) novelty: f64,
+    /// Share of each class among the new.
+    pub(crate) classes: [f64; CLASSES],
+}
+
+/// Probability that the next run is new: Good–Turing, shrunk to the peers.
+pub(crate) fn novelty_rate(counts: &Counts, prior: &Prior) -> f64 {
+    let rate =
+        (PEER_RUNS * prior.novelty + f64::from(counts.singletons)) / (PEER_RUNS + f64::from(counts.runs));
+    // A rate of exactly 0 or 1 would be certainty, which no log gives.
+    rate.clamp(1e-6, 1.0 - 1e-6)
+}
+
+/// Upper end of the central 80 % of the novelty rate's Beta posterior, by its normal approximation.
+pub(crate) fn novelty_rate_upper(counts: &Counts, prior: &Prior) -> f64 {
+    let mean = novelty_rate(counts, prior);
+    let weight = PEER_RUNS + f64::from(counts.runs) + 1.0;
+    mean + 1.2816 * (mean * (1.0 - mean) / weight).sqrt()
+}
+
+/// Probability of a class given a novelty: Dirichlet with the peers as prior.
+pub(crate) fn class_rate(counts: &Counts, prior: &Prior, class: usize) -> f64 {
+    let total: f32 = counts.classes.iter().sum();
+    let rate = (f64::from(counts.classes[class]) + PEER_CLASSES * prior.classes[class])
+        / (f64::from(total) + PEER_CLASSES);
+    rate.max(1e-4)
+}
+
+/// Logarithm of the likelihood ratio of a new value: attack against habit.
+pub(crate) fn novel(dimension: Dimension, class: usize, counts: &Counts, prior: &Prior) -> f64 {
+    let Assumptions { attacker_new, attacker_class, .. } = &ASSUMPTIONS[dimension.index()];
+    let habit = novelty_rate(counts, prior) * class_rate(counts, prior, class);
+    (attacker_new * attacker_class[class].max(1e-3) / habit).ln()
+}
+
+/// Logarithm of the likelihood ratio of a known value with this share of the runs among `values` values: usual
+/// values speak against an attack, rare ones a little for it.
+pub(crate) fn known(dimension: Dimension, share: f64, values: usize, counts: &Counts, prior: &Prior) -> f64 {
+    let attacker_new = ASSUMPTIONS[dimension.index()].attacker_new;
+    let share = share.clamp(1e-3, 1.0);
+    let attack = (1.0 - attacker_new) * (0.5 / values.max(1) as f64 + 0.5 * share);
+    let habit = (1.0 - novelty_rate(counts, prior)) * share;
+    (attack / habit).ln().min(KNOWN_LN_MAX)
+}
+
+/// The prior before any peer is known.
+pub(crate) fn global_prior(dimension: Dimension) -> Prior {
+    let Assumptions { benign_new, benign_class, .. } = &ASSUMPTIONS[dimension.index()];
+    Prior { novelty: *benign_new, classes: *benign_class }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constants::DIMENSIONS;
+
+    fn counts(runs: f32, singletons: f32) -> Counts {
+        Counts { runs, singletons, ..Counts::default() }
+    }
+
+    #[test]
+    fn assumed_probabilities_add_up() {
+        for assumptions in &ASSUMPTIONS {
+            for classes in [assumptions.attacker_class, assumptions.benign_class] {
+                assert!((classes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn an_identity_that_is_always_new_is_not_surprising_when_new() {
+        let prior = global_prior(Dimension::Source);
+        let runner = Counts { classes: [190.0, 10.0, 0.0, 0.0, 0.0, 0.0], ..counts(200.0, 200.0) };
+        let steady = counts(200.0, 0.0);
+        assert!(novelty_rate(&runner, &prior) > 0.97);
+        assert!(novel(Dimension::Source, 0, &runner, &prior) < 0.0);
+        // (5 * 0.05 + 0) / 205
+        assert!((novelty_rate(&steady, &prior) - 0.25 / 205.0).abs() < 1e-12);
+        assert!(novel(Dimension::Source, 5, &steady, &prior) > 9.0);
+    }
+
+    #[test]
+    fn a_usual_value_lowers_the_score_and_a_rare_one_lowers_it_less() {
+        for dimension in DIMENSIONS {
+            let prior = global_prior(dimension);
+            let usual = known(dimension, 0.9, 2, &counts(100.0, 0.0), &prior);
+            let rare = known(dimension, 0.01, 2, &counts(100.0, 0.0), &prior);
+            assert!(usual < 0.0 && usual < rare && rare <= KNOWN_LN_MAX, "{dimension:?}");
+        }
+    }
+
+    #[test]
+    fn more_history_makes_the_rate_more_certain() {
+        let prior = global_prior(Dimension::Source);
+        let width =
+            |runs| novelty_rate_upper(&counts(runs, 0.0), &prior) - novelty_rate(&counts(runs, 0.0), &prior);
+        assert!(width(200.0) < width(20.0) && width(20.0) < width(2.0));
+    }
+}
