@@ -89,8 +89,7 @@ fn product(text: &str) -> (&str, Option<u32>) {
     }
     // Most workloads send `name/version` and nothing else; only longer texts can hide a better name.
     if text.bytes().any(|byte| byte == b' ') {
-        if let Some(found) = TELLING.iter().find_map(|(token, product)| Some((*product, version_after(text, token)?)))
-        {
+        if let Some(found) = telling(text, TELLING) {
             return found;
         }
         if text.starts_with("Mozilla/") {
@@ -100,15 +99,36 @@ fn product(text: &str) -> (&str, Option<u32>) {
     first_product(text)
 }
 
-/// The major version behind `token`; `Some(None)` when the token stands without one.
-fn version_after(text: &str, token: &str) -> Option<Option<u32>> {
-    let at = text.find(token)?;
-    Some(major(text[at + token.len()..].trim_start_matches(['/', ' ', 'v', '('])))
+/// The first of `known` whose token occurs, with the major version behind the token.
+fn telling<'k>(text: &str, known: &[(&str, &'k str)]) -> Option<(&'k str, Option<u32>)> {
+    let (index, at) = first_of(text.as_bytes(), known, |text, token| text == token)?;
+    let (token, product) = known[index];
+    Some((product, major(text[at + token.len()..].trim_start_matches(['/', ' ', 'v', '(']))))
+}
+
+/// Which of `known` occurs, the earliest in the list, and where it occurs first. In one pass over the words
+/// of `text`: a token counts at the start of a word only, so `axios/` is no `ios/`.
+fn first_of<T>(
+    text: &[u8],
+    known: &[(&str, T)],
+    same: impl Fn(&[u8], &[u8]) -> bool,
+) -> Option<(usize, usize)> {
+    let mut best = None;
+    let mut before = b' ';
+    for (at, byte) in text.iter().enumerate() {
+        if byte.is_ascii_alphabetic() && !before.is_ascii_alphabetic() {
+            let better = &known[..best.map_or(known.len(), |(index, _)| index)];
+            let starts =
+                |token: &str| text.get(at..at + token.len()).is_some_and(|part| same(part, token.as_bytes()));
+            best = better.iter().position(|(token, _)| starts(token)).map(|index| (index, at)).or(best);
+        }
+        before = *byte;
+    }
+    best
 }
 
 fn browser(text: &str) -> (&str, Option<u32>) {
-    let known = BROWSERS.iter().find_map(|(token, product)| Some((*product, version_after(text, token)?)));
-    if let Some(known) = known {
+    if let Some(known) = telling(text, BROWSERS) {
         return known;
     }
     // `Mozilla/5.0 (compatible; ExampleBot/2.1; …)` names itself inside the comment.
@@ -169,17 +189,8 @@ fn major(version: &str) -> Option<u32> {
 }
 
 fn platform(text: &str) -> Platform {
-    PLATFORMS
-        .iter()
-        .find(|(word, _)| contains_ignoring_case(text.as_bytes(), word.as_bytes()))
-        .map_or(Platform::Unknown, |(_, platform)| *platform)
-}
-
-/// `word` must be in lower case. It counts at the start of a word only: `axios/` is no `ios/`.
-fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len())
-        .enumerate()
-        .any(|(at, window)| window.eq_ignore_ascii_case(word) && (at == 0 || !text[at - 1].is_ascii_alphabetic()))
+    first_of(text.as_bytes(), PLATFORMS, <[u8]>::eq_ignore_ascii_case)
+        .map_or(Platform::Unknown, |(index, _)| PLATFORMS[index].1)
 }
 
 /// At most `bytes_max` bytes, cut between characters.
@@ -219,7 +230,12 @@ mod tests {
             ),
             ("azsdk-go-azidentity/v1.5.1 (go1.21.5; linux)", "azsdk-go-azidentity", Some(1), Linux),
             ("azsdk-js-identity/4.0.0 Node/18.19.0 OS/(x64-Linux-5.15)", "azsdk-js-identity", Some(4), Linux),
-            ("azsdk-java-azure-identity/1.11.1 (17.0.9; Linux; 5.15)", "azsdk-java-azure-identity", Some(1), Linux),
+            (
+                "azsdk-java-azure-identity/1.11.1 (17.0.9; Linux; 5.15)",
+                "azsdk-java-azure-identity",
+                Some(1),
+                Linux,
+            ),
             ("MSAL.Python 1.39.0", "MSAL.Python", Some(1), Unknown),
             ("MSAL.Desktop 4.60.3.0", "MSAL.Desktop", Some(4), Unknown),
             ("MSAL.NetCore/4.60.3.0 (Linux)", "MSAL.NetCore", Some(4), Linux),
@@ -270,14 +286,24 @@ mod tests {
                 Some(119),
                 MacOs,
             ),
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0", "Firefox", Some(121), Linux),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0",
+                "Firefox",
+                Some(121),
+                Linux,
+            ),
             (
                 "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.2 Mobile/15E148 Safari/604.1",
                 "Safari",
                 Some(17),
                 Mobile,
             ),
-            ("Mozilla/5.0 (compatible; ExampleBot/2.1; +https://example.org/bot)", "ExampleBot", Some(2), Unknown),
+            (
+                "Mozilla/5.0 (compatible; ExampleBot/2.1; +https://example.org/bot)",
+                "ExampleBot",
+                Some(2),
+                Unknown,
+            ),
             ("Mozilla/5.0", "Mozilla", Some(5), Unknown),
             ("Example Tool", "Example Tool", None, Unknown),
             ("Example Tool/3.2 (Darwin)", "Example Tool", Some(3), MacOs),
@@ -285,7 +311,11 @@ mod tests {
         ];
         for (text, product, major, platform) in table {
             let found = family(text);
-            assert_eq!((&*found.product, found.major, found.platform), (*product, *major, *platform), "{text}");
+            assert_eq!(
+                (&*found.product, found.major, found.platform),
+                (*product, *major, *platform),
+                "{text}"
+            );
             assert!(matches!(found.product, Cow::Borrowed(_)), "{text}");
         }
     }

@@ -161,7 +161,7 @@ impl Bits for u32 {
 }
 
 impl Bits for u128 {
-    /// All announced addresses are in 2000::/3, so the 16 bits below those three separate best.
+    /// All announced addresses are in `2000::/3`, so the 16 bits below those three separate best.
     fn bucket(self) -> usize {
         ((self >> 109) as usize).clamp(BUCKETS, 2 * BUCKETS - 1) - BUCKETS
     }
@@ -211,7 +211,8 @@ impl IpTable {
         if &head[..8] != MAGIC {
             return Err(TableError::NotATable);
         }
-        let field = |at: usize| <[u8; 8]>::try_from(&head[at..at + 8]).map(i64::from_le_bytes).unwrap_or_default();
+        let field =
+            |at: usize| <[u8; 8]>::try_from(&head[at..at + 8]).map(i64::from_le_bytes).unwrap_or_default();
         let format = u16::from_le_bytes([head[8], head[9]]);
         if format != FORMAT {
             return Err(TableError::Format { found: format });
@@ -220,11 +221,16 @@ impl IpTable {
         if length > BODY_BYTES_MAX {
             return Err(TableError::Damaged("length is beyond the limit"));
         }
-        let body = zstd::bulk::decompress(body, length).map_err(|_| TableError::Damaged("cannot decompress"))?;
+        let body =
+            zstd::bulk::decompress(body, length).map_err(|_| TableError::Damaged("cannot decompress"))?;
         if body.len() != length {
             return Err(TableError::Damaged("body is cut off"));
         }
-        decode(&body, Timestamp(field(10).saturating_mul(SECOND)), Timestamp(field(18).saturating_mul(SECOND)))
+        decode(
+            &body,
+            Timestamp(field(10).saturating_mul(SECOND)),
+            Timestamp(field(18).saturating_mul(SECOND)),
+        )
     }
 
     /// What is known about an address. Private, documentation and unannounced addresses are unknown in
@@ -415,7 +421,8 @@ fn decode_systems(columns: &mut Columns<'_>) -> Result<(Systems, Vec<u32>), Tabl
         end = end.checked_add(columns.number_u32()?).ok_or(TableError::Damaged("name length"))?;
         name_ends.push(end);
     }
-    let names = std::str::from_utf8(columns.bytes(end as usize)?).map_err(|_| TableError::Damaged("names"))?;
+    let names =
+        std::str::from_utf8(columns.bytes(end as usize)?).map_err(|_| TableError::Damaged("names"))?;
     if numbers.first() != Some(&0) || !name_ends.iter().all(|end| names.is_char_boundary(*end as usize)) {
         return Err(TableError::Damaged("systems"));
     }
@@ -442,7 +449,8 @@ fn decode_family<A: Bits>(
         let odd = columns.number()?;
         let gap = odd.checked_shl(u32::from(*power)).filter(|gap| gap >> power == odd);
         let next = gap.and_then(|gap| start.checked_add(gap)).filter(|next| (row == 0) == (*next == 0));
-        start = next.filter(|next| row == 0 || *next > start).ok_or(TableError::Damaged("start of a range"))?;
+        start =
+            next.filter(|next| row == 0 || *next > start).ok_or(TableError::Damaged("start of a range"))?;
         starts.push(address(start).ok_or(TableError::Damaged("start of a range"))?);
     }
     if starts.is_empty() {
@@ -459,7 +467,11 @@ fn decode_family<A: Bits>(
     }
     for row in &mut rows {
         let marks = columns.number_u32()? as usize;
-        row.marks = if marks < keys.marks { marks as u16 } else { return Err(TableError::Damaged("marks of a range")) };
+        row.marks = if marks < keys.marks {
+            marks as u16
+        } else {
+            return Err(TableError::Damaged("marks of a range"));
+        };
     }
     Ok(Family::new(starts, rows))
 }
@@ -479,7 +491,9 @@ mod tests {
     fn the_embedded_table_knows_what_is_known() {
         let table = IpTable::embedded();
         let mut wrong = String::new();
-        for line in include_str!("../tests/data/lookup-vectors.tsv").lines().filter(|line| !line.starts_with('#')) {
+        for line in
+            include_str!("../tests/data/lookup-vectors.tsv").lines().filter(|line| !line.starts_with('#'))
+        {
             let fields: Vec<&str> = line.split('\t').collect();
             let dash_is_empty = |text: &'static str| if text == "-" { "" } else { text };
             let raw = table.raw(fields[0].parse().unwrap());
@@ -519,7 +533,11 @@ mod tests {
         for unknown in ["203.0.113.5", "10.0.0.5", "192.168.1.1", "fe80::1", "2001:db8::1", "::1"] {
             let facts = facts(&table, unknown);
             assert_eq!((facts.asn, facts.organisation, facts.country), (0, 0, None), "{unknown}");
-            assert_eq!((facts.hosting, facts.anonymiser), (HostingClass::Unknown, Anonymiser::None), "{unknown}");
+            assert_eq!(
+                (facts.hosting, facts.anonymiser),
+                (HostingClass::Unknown, Anonymiser::None),
+                "{unknown}"
+            );
         }
     }
 

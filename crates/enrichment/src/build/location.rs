@@ -1,6 +1,6 @@
 //! Reads an IPFire Location database (`location.db`, format 1) into networks and names.
 //!
-//! All numbers are big endian. The tree has one bit a level; IPv4 lies under ::ffff:0:0/96. Every offset
+//! All numbers are big endian. The tree has one bit a level; IPv4 lies under `::ffff:0:0/96`. Every offset
 //! comes from the file, so every one is checked, and the walk is bounded by the number of nodes.
 
 use std::net::Ipv6Addr;
@@ -56,7 +56,8 @@ pub fn parse(file: &[u8]) -> Result<LocationDatabase, LocationError> {
     }
     let part = |at, what| section(file, at).ok_or(LocationError::Damaged(what));
     let created = file.get(8..16).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-    let created = created.and_then(|seconds| i64::try_from(seconds).ok()).ok_or(LocationError::Damaged("date"))?;
+    let created =
+        created.and_then(|seconds| i64::try_from(seconds).ok()).ok_or(LocationError::Damaged("date"))?;
     let systems = part(28, "autonomous systems")?;
     let networks = part(36, "networks")?;
     let tree = part(44, "tree")?;
@@ -218,15 +219,23 @@ mod tests {
         let database = parse(&example()).unwrap();
         assert_eq!(database.created, Timestamp(1_700_000_000 * SECOND));
         assert_eq!(database.names, [(64496, "One".to_owned()), (64497, "Two".to_owned())]);
-        assert_eq!(database.networks, [
-            Network {
-                range: IpRange::parse("192.0.2.0/25").unwrap(),
-                asn: 64496,
-                country: Country::parse("NL"),
-                flags: 0
-            },
-            Network { range: IpRange::parse("192.0.2.128/25").unwrap(), asn: 64497, country: None, flags: 4 },
-        ]);
+        assert_eq!(
+            database.networks,
+            [
+                Network {
+                    range: IpRange::parse("192.0.2.0/25").unwrap(),
+                    asn: 64496,
+                    country: Country::parse("NL"),
+                    flags: 0
+                },
+                Network {
+                    range: IpRange::parse("192.0.2.128/25").unwrap(),
+                    asn: 64497,
+                    country: None,
+                    flags: 4
+                },
+            ]
+        );
     }
 
     #[test]

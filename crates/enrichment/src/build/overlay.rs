@@ -47,11 +47,13 @@ pub(crate) fn cover<'n>(
     width: u32,
 ) -> Result<Vec<Step>, BuildError> {
     let base = base_steps(networks, width)?;
-    let overlay = mark_steps(marks.iter().filter(|mark| mark.range.first().is_ipv4() == (width == 32)), width);
+    let overlay =
+        mark_steps(marks.iter().filter(|mark| mark.range.first().is_ipv4() == (width == 32)), width);
     let mut steps: Vec<Step> = Vec::with_capacity(base.len() + overlay.len());
     let (mut base, mut overlay) = (base.into_iter().peekable(), overlay.into_iter().peekable());
     let (mut under, mut over) = (Step::default(), Marks::default());
-    while let Some(start) = [base.peek().map(|s| s.start), overlay.peek().map(|(s, _)| *s)].into_iter().flatten().min()
+    while let Some(start) =
+        [base.peek().map(|s| s.start), overlay.peek().map(|(s, _)| *s)].into_iter().flatten().min()
     {
         under = base.next_if(|step| step.start == start).unwrap_or(under);
         over = overlay.next_if(|(at, _)| *at == start).map_or(over, |(_, marks)| marks);
@@ -103,7 +105,8 @@ fn mark_steps<'m>(marks: impl Iterator<Item = &'m Mark>, width: u32) -> Vec<(u12
                 *count += change * (set >> bit & 1) as i32;
             }
         }
-        let set = counts.iter().enumerate().fold(0u32, |set, (bit, count)| set | u32::from(*count > 0) << bit);
+        let set =
+            counts.iter().enumerate().fold(0u32, |set, (bit, count)| set | u32::from(*count > 0) << bit);
         steps.push((same_place[0].0, Marks { flags: (set >> 16) as u8, providers: set as u16 }));
     }
     steps

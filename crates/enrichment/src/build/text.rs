@@ -29,7 +29,11 @@ fn lines<T>(
         .enumerate()
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(at, line)| {
-            read(line).ok_or_else(|| LineError { line: at + 1, text: line.chars().take(80).collect(), expected })
+            read(line).ok_or_else(|| LineError {
+                line: at + 1,
+                text: line.chars().take(80).collect(),
+                expected,
+            })
         })
         .collect()
 }
@@ -121,10 +125,10 @@ mod tests {
     #[test]
     fn classes_are_sets() {
         use crate::table::class::{HOSTING, PERHAPS_HOSTING, VPN};
-        assert_eq!(classes("64496\thosting,vpn\tX\n64497\thosting?\tN\n").unwrap(), [
-            (64496, HOSTING | VPN),
-            (64497, PERHAPS_HOSTING)
-        ]);
+        assert_eq!(
+            classes("64496\thosting,vpn\tX\n64497\thosting?\tN\n").unwrap(),
+            [(64496, HOSTING | VPN), (64497, PERHAPS_HOSTING)]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use countersign_model::source::Country;
+use countersign_model::time::Timestamp;
 
 use crate::build::overlay::{address, bits};
 use crate::build::text::LineError;
@@ -13,11 +14,12 @@ use crate::ip::IpRange;
 /// A range and its country; `None` for codes that are no country.
 pub type CountryRange = (IpRange, Option<Country>);
 
-/// Reads `first,last,CC` lines: numbers in `geoip`, addresses in `geoip6`.
+/// Reads `first,last,CC` lines: numbers in `geoip`, addresses in `geoip6`. A code that is no country (`EU`)
+/// is an answer, and newer than the networks' own; `??` is none, so such lines are left out.
 pub fn parse(text: &str) -> Result<Vec<CountryRange>, LineError> {
     let mut ranges = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        if line.is_empty() || line.starts_with('#') {
+        if line.is_empty() || line.starts_with('#') || line.ends_with(",??") {
             continue;
         }
         let range = read(line).ok_or_else(|| LineError {
@@ -43,18 +45,15 @@ fn end(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// The date that a table's head comment names, as `Last updated based on … of 2026-10-28`: the last word of a
-/// comment that looks like a date.
-pub fn date(text: &str) -> Option<&str> {
-    let is_date = |word: &&str| {
-        word.len() == 10
-            && word.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() })
-    };
-    text.lines()
+/// When the database was made that a table was converted from: the head says `# Generated: Wed, 28 Oct 2026
+/// 04:40:23 GMT`.
+pub fn date(text: &str) -> Option<Timestamp> {
+    let generated = text
+        .lines()
         .take_while(|line| line.starts_with('#'))
-        .flat_map(|line| line.split([' ', 'T', ',', '.']))
-        .filter(is_date)
-        .last()
+        .find_map(|line| line.trim_start_matches(['#', ' ']).strip_prefix("Generated:"))?;
+    let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(generated.trim()).ok()?;
+    Some(Timestamp(time.as_microsecond()))
 }
 
 /// Gives every address the country of `countries`, and keeps the network's own where `countries` is silent.
@@ -63,7 +62,8 @@ pub fn overlay(networks: &[Network], countries: &[CountryRange]) -> Result<Vec<N
     let mut out = Vec::with_capacity(networks.len());
     for (width, v4) in [(32, true), (128, false)] {
         let networks: Vec<&Network> = networks.iter().filter(|n| n.range.first().is_ipv4() == v4).collect();
-        let countries: Vec<&CountryRange> = countries.iter().filter(|c| c.0.first().is_ipv4() == v4).collect();
+        let countries: Vec<&CountryRange> =
+            countries.iter().filter(|c| c.0.first().is_ipv4() == v4).collect();
         overlay_family(&networks, &countries, width, &mut out)?;
     }
     Ok(out)
@@ -100,7 +100,7 @@ fn overlay_family(
         let merged = Network {
             range: IpRange::new(first, last).ok_or(BuildError::Order(first))?,
             asn: network.map_or(0, |network| network.asn),
-            country: country.map_or(network.and_then(|network| network.country), |country| country.1),
+            country: country.map_or_else(|| network.and_then(|network| network.country), |country| country.1),
             flags: network.map_or(0, |network| network.flags),
         };
         if merged.asn == 0 && merged.country.is_none() && merged.flags == 0 {
@@ -131,17 +131,23 @@ mod tests {
 
     #[test]
     fn reads_numbers_and_addresses() {
-        let table = parse("# Last updated based on 2026-10-28\n3221225984,3221226239,NL\n2001:db8::,2001:db8::ffff,??\n");
-        assert_eq!(table.unwrap(), [
-            (IpRange::parse("192.0.2.0/24").unwrap(), Country::parse("NL")),
-            (IpRange::parse("2001:db8::/112").unwrap(), None),
-        ]);
+        let table = parse(
+            "# Last updated based on 2026-10-28\n3221225984,3221226239,NL\n2001:db8::,2001:db8::ffff,EU\n1,2,??\n",
+        );
+        assert_eq!(
+            table.unwrap(),
+            [
+                (IpRange::parse("192.0.2.0/24").unwrap(), Country::parse("NL")),
+                (IpRange::parse("2001:db8::/112").unwrap(), None),
+            ]
+        );
         assert!(parse("1,2\n").is_err());
     }
 
     #[test]
     fn finds_the_date_in_the_head() {
-        assert_eq!(date("# Last updated based on 2026-10-28T04:40:54Z\n#\n1,2,NL\n"), Some("2026-10-28"));
+        let head = "# Location Database Export\n#\n# Generated: Wed, 28 Oct 2026 04:40:23 GMT\n1,2,NL\n";
+        assert_eq!(date(head).unwrap().minute(), "2026-10-28 04:40");
         assert_eq!(date("1,2,NL\n"), None);
     }
 
@@ -153,10 +159,10 @@ mod tests {
             network("203.0.113.0/24", 64497, "FR"),
         ];
         let countries = [(IpRange::parse("192.0.2.0-192.0.2.191").unwrap(), Country::parse("BE"))];
-        assert_eq!(overlay(&networks, &countries).unwrap(), [
-            network("192.0.2.0/24", 64496, "BE"),
-            network("203.0.113.0/24", 64497, "FR"),
-        ]);
+        assert_eq!(
+            overlay(&networks, &countries).unwrap(),
+            [network("192.0.2.0/24", 64496, "BE"), network("203.0.113.0/24", 64497, "FR"),]
+        );
     }
 
     #[test]

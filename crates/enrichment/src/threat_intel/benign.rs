@@ -1,6 +1,6 @@
 //! Lists of known-benign values. They mark indicators, they do not drop them: a feed may be right after all.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use regex::{RegexSet, RegexSetBuilder};
 use serde_json::Value;
@@ -24,7 +24,7 @@ struct BenignList {
     ranges: Vec<IpRange>,
     /// Largest last address of `ranges` up to each place: ends a backward search.
     furthest: Vec<std::net::IpAddr>,
-    exact: HashMap<String, ()>,
+    exact: HashSet<String>,
     suffixes: Vec<String>,
     substrings: Vec<String>,
     expressions: Option<RegexSet>,
@@ -34,15 +34,20 @@ impl BenignLists {
     /// Adds a list; the number of its values that could be read.
     pub(crate) fn add(&mut self, value: &Value) -> usize {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-        let values: Vec<&str> =
-            value.get("list").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let values: Vec<&str> = value
+            .get("list")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let lower = || values.iter().map(|value| value.to_ascii_lowercase());
         let mut list = BenignList {
             name: text("name").to_owned(),
             // Lists of type `string` hold addresses, too.
             ranges: values.iter().filter_map(|value| IpRange::parse(value)).collect(),
             furthest: Vec::new(),
-            exact: HashMap::new(),
+            exact: HashSet::new(),
             suffixes: Vec::new(),
             substrings: Vec::new(),
             expressions: None,
@@ -57,7 +62,7 @@ impl BenignLists {
                 let expressions = values.iter().map(|value| value.trim_matches('/'));
                 list.expressions = RegexSetBuilder::new(expressions).size_limit(REGEX_BYTES_MAX).build().ok();
             }
-            _ => list.exact = lower().map(|value| (value, ())).collect(),
+            _ => list.exact = lower().collect(),
         }
         list.ranges.sort_unstable();
         list.furthest = list
@@ -68,7 +73,8 @@ impl BenignLists {
                 *furthest
             })
             .collect();
-        let read = list.ranges.len().max(list.exact.len()).max(list.suffixes.len()).max(list.substrings.len());
+        let read =
+            list.ranges.len().max(list.exact.len()).max(list.suffixes.len()).max(list.substrings.len());
         let read = read.max(list.expressions.as_ref().map_or(0, RegexSet::len));
         self.lists.push(list);
         read
@@ -93,12 +99,12 @@ impl BenignList {
             }
             Observable::UserAgent(agent) => self.says(agent),
             Observable::App(app) => self.says(&app.as_hyphenated().to_string()),
-            Observable::System(asn) => self.exact.contains_key(&format!("as{asn}")),
+            Observable::System(asn) => self.exact.contains(&format!("as{asn}")),
         }
     }
 
     fn says(&self, value: &str) -> bool {
-        self.exact.contains_key(value)
+        self.exact.contains(value)
             || self.substrings.iter().any(|part| value.contains(part.as_str()))
             || self.expressions.as_ref().is_some_and(|expressions| expressions.is_match(value))
     }

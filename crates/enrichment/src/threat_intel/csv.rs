@@ -8,8 +8,22 @@ const HEAD_LINES_MAX: usize = 60;
 
 /// Column names, in lower case without spaces and underscores, best first.
 const VALUE: &[&str] = &[
-    "iocvalue", "ioc", "dstip", "srcip", "ipaddr", "ipaddress", "indicatorvalue", "indicator", "value", "observable",
-    "ip", "cidr", "network", "address", "domain", "useragent",
+    "iocvalue",
+    "ioc",
+    "dstip",
+    "srcip",
+    "ipaddr",
+    "ipaddress",
+    "indicatorvalue",
+    "indicator",
+    "value",
+    "observable",
+    "ip",
+    "cidr",
+    "network",
+    "address",
+    "domain",
+    "useragent",
 ];
 const KIND: &[&str] = &["ioctype", "entitytype", "indicatortype", "observabletype", "type", "kind"];
 const FIRST_SEEN: &[&str] =
@@ -18,8 +32,17 @@ const LAST_SEEN: &[&str] = &["lastseenutc", "lastseen", "lastonline"];
 const EXPIRY: &[&str] = &["expirationdatetime", "expiration", "validuntil", "expires", "expiry"];
 const CONFIDENCE: &[&str] = &["confidencelevel", "confidencescore", "confidence"];
 const ACTIVE: &[&str] = &["active", "isactive"];
-const DESCRIPTION: &[&str] =
-    &["description", "malwareprintable", "malware", "release", "category", "threattype", "comment", "notes", "tags"];
+const DESCRIPTION: &[&str] = &[
+    "description",
+    "malwareprintable",
+    "malware",
+    "release",
+    "category",
+    "threattype",
+    "comment",
+    "notes",
+    "tags",
+];
 
 /// Where the columns are.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,12 +101,17 @@ fn head_of(line: &str, at: usize) -> Option<Head> {
 
 /// Reads the records below the head.
 pub(crate) fn read(text: &str, head: &Head, collected: &mut Collected<'_>) -> FeedFormat {
-    let body: String = text.lines().skip(head.line + 1).fold(String::with_capacity(text.len()), |mut body, line| {
-        // A space before a quote would make the quote part of the value.
-        if line.starts_with('"') { body.push_str(&line.replace("\", \"", "\",\"")) } else { body.push_str(line) }
-        body.push('\n');
-        body
-    });
+    let body: String =
+        text.lines().skip(head.line + 1).fold(String::with_capacity(text.len()), |mut body, line| {
+            // A space before a quote would make the quote part of the value.
+            if line.starts_with('"') {
+                body.push_str(&line.replace("\", \"", "\",\""));
+            } else {
+                body.push_str(line);
+            }
+            body.push('\n');
+            body
+        });
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -118,7 +146,8 @@ fn read_record(record: &::csv::StringRecord, head: &Head, line: usize, collected
         Err(Unused::NotApplicable(reason)) => return collected.not_applicable(reason),
         Err(Unused::Unreadable) => {
             let shown: String = value.chars().take(60).collect();
-            return collected.skip(format!("line {line}"), format!("`{shown}` is no address, range, domain or AS"));
+            return collected
+                .skip(format!("line {line}"), format!("`{shown}` is no address, range, domain or AS"));
         }
     };
     let details = Details {
@@ -144,8 +173,8 @@ pub(crate) enum Unused {
 pub(crate) fn observable(kind: &str, value: &str) -> Result<Observable, Unused> {
     let kind = kind.to_ascii_lowercase().replace(['_', ' ', '-'], "");
     let read = match kind.as_str() {
-        "ip" | "ipv4" | "ipv6" | "ipaddress" | "ipv4addr" | "ipv6addr" | "cidr" | "ip:port" | "ipport" | "ipsrc"
-        | "ipdst" | "ipsrc|port" | "ipdst|port" | "network" => Observable::address(value),
+        "ip" | "ipv4" | "ipv6" | "ipaddress" | "ipv4addr" | "ipv6addr" | "cidr" | "ip:port" | "ipport"
+        | "ipsrc" | "ipdst" | "ipsrc|port" | "ipdst|port" | "network" => Observable::address(value),
         "domain" | "domainname" | "hostname" | "host" | "fqdn" => Observable::domain(value),
         "hostname|port" => Observable::domain(value.split('|').next().unwrap_or_default()),
         "url" | "uri" => Observable::url(value),
@@ -153,8 +182,10 @@ pub(crate) fn observable(kind: &str, value: &str) -> Result<Observable, Unused> 
         "useragent" => Observable::user_agent(value),
         "guid" | "appid" | "clientid" | "applicationid" | "azureapplicationid" => Observable::app(value),
         kind if is_hash(kind) => return Err(Unused::NotApplicable("file or certificate hash")),
-        "filepath" | "filename" | "file" | "commandline" | "mutex" | "registrykey" | "yara" | "sigma" | "email"
-        | "emailaddress" | "emailsrc" | "cve" | "pdb" => return Err(Unused::NotApplicable("trace on a machine")),
+        "filepath" | "filename" | "file" | "commandline" | "mutex" | "registrykey" | "yara" | "sigma"
+        | "email" | "emailaddress" | "emailsrc" | "cve" | "pdb" => {
+            return Err(Unused::NotApplicable("trace on a machine"));
+        }
         _ => {
             return Observable::sniff(value).ok_or_else(|| {
                 if looks_like_hash(value) {

@@ -8,7 +8,7 @@ use countersign_model::time::Timestamp;
 use uuid::Uuid;
 
 use crate::ip::IpRange;
-use crate::threat_intel::{BENIGN_WEIGHT, FeedFormat, SKIPPED_LISTED_MAX, freshness};
+use crate::threat_intel::{BENIGN_WEIGHT, FeedFormat, PRECISION_MAX, SKIPPED_LISTED_MAX, freshness};
 
 /// Longest description that is kept: it is shown on one line.
 const DESCRIPTION_CHARS_MAX: usize = 200;
@@ -228,7 +228,7 @@ impl<'f> Collected<'f> {
         } else {
             self.indicators_in_force += 1;
         }
-        let mut precision = details.confidence.unwrap_or(format.precision()).clamp(0.0, 1.0);
+        let mut precision = details.confidence.unwrap_or(format.precision()).clamp(0.0, PRECISION_MAX);
         // Addresses change hands; names, systems and applications hardly do.
         if condition.iter().any(|observable| matches!(observable, Observable::Addresses(_))) {
             precision *= freshness(details.last_seen.or(details.valid_from), self.now);

@@ -1,4 +1,4 @@
-//! One record a line: plain lists, counted lists, FireHOL sets, Tor exits, and Spamhaus DROP as text or JSON.
+//! One record a line: plain lists, counted lists, `FireHOL` sets, Tor exits, and Spamhaus DROP as text or JSON.
 
 use serde_json::Value;
 
@@ -30,7 +30,8 @@ pub(crate) fn read(text: &str, collected: &mut Collected<'_>) -> FeedFormat {
         }
         if !read_line(line, format, collected) {
             let shown: String = line.chars().take(60).collect();
-            collected.skip(format!("line {}", at + 1), format!("`{shown}` is no address, range, domain or AS"));
+            collected
+                .skip(format!("line {}", at + 1), format!("`{shown}` is no address, range, domain or AS"));
         }
     }
     format
@@ -40,7 +41,8 @@ fn format_of(text: &str) -> FeedFormat {
     if text.lines().take(200).any(|line| line.starts_with("ExitAddress ")) {
         return FeedFormat::TorExits;
     }
-    let records = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let records =
+        || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     if records().next().is_some_and(|line| line.contains(" ; SBL")) {
         return FeedFormat::SpamhausDrop;
     }
@@ -102,6 +104,11 @@ pub(crate) fn read_json_lines(text: &str, collected: &mut Collected<'_>) -> Opti
         }
     }
     (understood > 0).then_some(FeedFormat::SpamhausDrop)
+}
+
+/// A file of one JSON line only.
+pub(crate) fn read_json_line(object: &Value, collected: &mut Collected<'_>) -> Option<FeedFormat> {
+    read_drop(object, collected).then_some(FeedFormat::SpamhausDrop)
 }
 
 fn read_drop(object: &Value, collected: &mut Collected<'_>) -> bool {

@@ -49,7 +49,11 @@ impl Ranges {
         let mut active = std::collections::BTreeSet::new();
         for same_place in cuts.chunk_by(|a, b| a.0 == b.0) {
             for (_, starts, id) in same_place {
-                if *starts { active.insert(*id) } else { active.remove(id) };
+                if *starts {
+                    active.insert(*id)
+                } else {
+                    active.remove(id)
+                };
             }
             steps.starts.push(same_place[0].0);
             steps.holding.push(active.iter().copied().take(OVERLAP_MAX).collect());
@@ -84,7 +88,9 @@ impl ThreatIntelligence {
         for (id, indicator) in indicators.iter().enumerate() {
             let id = id as u32;
             // A conjunction is found by its rarest part and checked whole when found.
-            let Some(key) = indicator.condition.iter().min_by_key(|observable| rarity(observable)) else { continue };
+            let Some(key) = indicator.condition.iter().min_by_key(|observable| rarity(observable)) else {
+                continue;
+            };
             match key {
                 Observable::Addresses(range) if range.is_single() => {
                     made.addresses.entry(range.first()).or_default().push(id);
@@ -243,7 +249,9 @@ fn is_valid(indicator: &Indicator, event: &Event<'_>) -> bool {
 
 fn holds(observable: &Observable, event: &Event<'_>, source: Option<&SourceFacts<'_>>) -> bool {
     match observable {
-        Observable::Addresses(range) => event.address().ip.is_some_and(|ip| range.contains(ip.to_canonical())),
+        Observable::Addresses(range) => {
+            event.address().ip.is_some_and(|ip| range.contains(ip.to_canonical()))
+        }
         Observable::System(asn) => source.is_some_and(|source| source.asn == *asn),
         Observable::UserAgent(agent) => {
             let text = event.user_agent().trim();

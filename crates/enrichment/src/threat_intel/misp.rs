@@ -20,8 +20,18 @@ const CONFIDENCE: &[(&str, f32)] = &[
 
 /// Attribute types with an observable that events carry.
 const TYPES: &[&str] = &[
-    "ip-src", "ip-dst", "ip-src|port", "ip-dst|port", "AS", "domain", "hostname", "hostname|port", "domain|ip", "url",
-    "user-agent", "azure-application-id",
+    "ip-src",
+    "ip-dst",
+    "ip-src|port",
+    "ip-dst|port",
+    "AS",
+    "domain",
+    "hostname",
+    "hostname|port",
+    "domain|ip",
+    "url",
+    "user-agent",
+    "azure-application-id",
 ];
 
 /// Reads one event, a list of events, or the answer to a search; false when the document is something else.
@@ -76,16 +86,20 @@ fn read_attribute(attribute: &Value, event: &Value, at: usize, collected: &mut C
         return collected.not_applicable("not marked for detection");
     }
     if !TYPES.contains(&kind) {
-        return collected.not_applicable(if kind.contains("fingerprint") || kind.contains("sha") || kind == "md5" {
-            "file or certificate hash"
-        } else {
-            "trace that no event carries"
-        });
+        return collected.not_applicable(
+            if kind.contains("fingerprint") || kind.contains("sha") || kind == "md5" {
+                "file or certificate hash"
+            } else {
+                "trace that no event carries"
+            },
+        );
     }
     let details = details(attribute, event);
     // `domain|ip` names two things, either of which is bad.
     let parts = if kind == "domain|ip" {
-        value.split_once('|').map_or(vec![("domain", value)], |(name, ip)| vec![("domain", name), ("ip-dst", ip)])
+        value
+            .split_once('|')
+            .map_or(vec![("domain", value)], |(name, ip)| vec![("domain", name), ("ip-dst", ip)])
     } else {
         vec![(kind, value)]
     };

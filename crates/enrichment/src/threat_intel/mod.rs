@@ -31,6 +31,8 @@ pub const SKIPPED_LISTED_MAX: usize = 20;
 const HALF_LIFE_DAYS: f64 = 14.0;
 /// Old knowledge still says something: without a floor a feed of last year would be silent.
 const FRESHNESS_MIN: f64 = 0.1;
+/// No feed is always right, however sure it is.
+const PRECISION_MAX: f32 = 0.95;
 /// An indicator on a list of known-benign values is kept, but counts a tenth.
 const BENIGN_WEIGHT: f32 = 0.1;
 /// Events up to this long before an indicator became valid match it: intrusions are published late.
@@ -78,23 +80,22 @@ impl FeedFormat {
     /// Precision of a match when the feed itself says nothing about its confidence.
     fn precision(self) -> f32 {
         match self {
+            // Known-benign values are no indicators.
+            FeedFormat::WarningList => 0.0,
             // Scanners mostly, and nobody says why an address is listed.
             FeedFormat::List => 0.3,
             // See `lists::counted_precision`; this is for a count that cannot be read.
             FeedFormat::CountedList => 0.1,
-            // That it is an exit is certain; that an exit means an attack on a workload is not.
-            FeedFormat::TorExits => 0.5,
             // Networks that are wholly in criminal hands; curated, few mistakes.
             FeedFormat::SpamhausDrop => 0.8,
-            // Named campaigns or malware, reviewed by the publisher.
-            FeedFormat::Csv => 0.5,
+            // Tor: that it is an exit is certain, that an exit means an attack on a workload is not.
+            // CSV: named campaigns or malware, reviewed by the publisher.
             // STIX: no statement reads as medium on its own confidence scale.
-            FeedFormat::Stix => 0.5,
+            FeedFormat::TorExits | FeedFormat::Csv | FeedFormat::Stix => 0.5,
             // Attributes that an analyst marked for detection.
             FeedFormat::Misp => 0.6,
             // Pulses of any account.
             FeedFormat::Otx => 0.4,
-            FeedFormat::WarningList => 0.0,
         }
     }
 }
@@ -225,7 +226,14 @@ impl Builder {
             return Some(FeedFormat::Stix);
         }
         // A single JSON line is a whole document, too.
-        lists::read_json_lines(text, collected)
+        let format = lists::read_json_line(&value, collected);
+        if format.is_none() {
+            collected.skip(
+                "document",
+                "JSON, but neither STIX, MISP, OTX nor Spamhaus; of a MISP feed, add the event files",
+            );
+        }
+        format
     }
 
     fn finish(
@@ -239,7 +247,8 @@ impl Builder {
             return Err(FeedError::Unreadable { file: feed, first: collected.skipped.into_iter().next() });
         };
         let indicators = collected.take_indicators();
-        let in_stix = self.objects.values().filter(|version| version.feed == feed).flat_map(|v| &v.indicators);
+        let in_stix =
+            self.objects.values().filter(|version| version.feed == feed).flat_map(|v| &v.indicators);
         let is_benign = |indicator: &&Indicator| self.benign.list_of(&indicator.condition).is_some();
         let marked_benign = indicators.iter().chain(in_stix).filter(is_benign).count();
         self.indicators.extend(indicators);
@@ -264,4 +273,4 @@ fn freshness(seen: Option<Timestamp>, now: Timestamp) -> f32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ pub(crate) fn read(value: &Value, collected: &mut Collected<'_>) -> bool {
         _ => return false,
     };
     let is_pulse = |pulse: &&Value| pulse.get("indicators").is_some_and(Value::is_array);
-    if pulses.is_empty() || !pulses.iter().all(|pulse| is_pulse(pulse)) {
+    if pulses.is_empty() || !pulses.iter().all(is_pulse) {
         return false;
     }
     for pulse in pulses {
@@ -32,7 +32,9 @@ pub(crate) fn read(value: &Value, collected: &mut Collected<'_>) -> bool {
 
 fn read_indicator(indicator: &Value, pulse: &str, at: usize, collected: &mut Collected<'_>) {
     let text = |key: &str| indicator.get(key).and_then(Value::as_str).unwrap_or_default();
-    let active = indicator.get("is_active").is_none_or(|active| active.as_bool().unwrap_or(active.as_i64() != Some(0)));
+    let active = indicator
+        .get("is_active")
+        .is_none_or(|active| active.as_bool().unwrap_or(active.as_i64() != Some(0)));
     if !active {
         collected.revoked += 1;
         return;
@@ -50,7 +52,10 @@ fn read_indicator(indicator: &Value, pulse: &str, at: usize, collected: &mut Col
         }
         Err(Unused::NotApplicable(reason)) => collected.not_applicable(reason),
         Err(Unused::Unreadable) => {
-            collected.skip(format!("indicator {}", at + 1), format!("`{value}` is not of type `{}`", text("type")));
+            collected.skip(
+                format!("indicator {}", at + 1),
+                format!("`{value}` is not of type `{}`", text("type")),
+            );
         }
     }
 }

@@ -35,8 +35,25 @@ enum Token<'p> {
 
 /// Words that cannot be names.
 const KEYWORDS: &[&str] = &[
-    "AND", "OR", "NOT", "FOLLOWEDBY", "LIKE", "MATCHES", "ISSUPERSET", "ISSUBSET", "EXISTS", "LAST", "IN", "START",
-    "STOP", "SECONDS", "true", "false", "WITHIN", "REPEATS", "TIMES",
+    "AND",
+    "OR",
+    "NOT",
+    "FOLLOWEDBY",
+    "LIKE",
+    "MATCHES",
+    "ISSUPERSET",
+    "ISSUBSET",
+    "EXISTS",
+    "LAST",
+    "IN",
+    "START",
+    "STOP",
+    "SECONDS",
+    "true",
+    "false",
+    "WITHIN",
+    "REPEATS",
+    "TIMES",
 ];
 
 /// Longest first, so that `<=` is not read as `<`.
@@ -71,7 +88,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, PatternError> {
         } else if rest.starts_with("/*") {
             at += rest.find("*/").ok_or(PatternError { at, expected: "end of the comment" })? + 2;
         } else {
-            let (token, length) = token(rest).ok_or(PatternError { at, expected: "a word, value or sign" })?;
+            let (token, length) =
+                token(rest).ok_or(PatternError { at, expected: "a word, value or sign" })?;
             tokens.push((at, token));
             at += length;
         }
@@ -271,7 +289,10 @@ impl<'p> Parser<'p> {
         if self.take_word(word) { Ok(()) } else { Err(self.expected(word)) }
     }
 
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, PatternError>) -> Result<T, PatternError> {
+    fn deeper<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, PatternError>,
+    ) -> Result<T, PatternError> {
         if self.depth == DEPTH_MAX {
             return Err(self.expected("less nesting"));
         }
@@ -346,7 +367,9 @@ impl<'p> Parser<'p> {
 
     fn positive(&mut self, expected: &'static str, fraction: bool) -> Result<u64, PatternError> {
         let number = match self.peek() {
-            Some(Token::Integer(digits)) if !digits.starts_with('-') => digits.trim_start_matches('+').parse().ok(),
+            Some(Token::Integer(digits)) if !digits.starts_with('-') => {
+                digits.trim_start_matches('+').parse().ok()
+            }
             Some(Token::Float(digits)) if fraction && !digits.starts_with('-') => Some(0),
             _ => None,
         };
@@ -536,7 +559,8 @@ fn compile_comparison(comparison: &Comparison, left_out: &mut Vec<&'static str>)
             if says_nothing(path) {
                 return Ok(vec![Alternative::default()]);
             }
-            let compiled = values.iter().map(|value| Ok(vec![alternative(path, *operator, value)?])).collect();
+            let compiled =
+                values.iter().map(|value| Ok(vec![alternative(path, *operator, value)?])).collect();
             union(compiled, left_out)
         }
     }
@@ -563,7 +587,9 @@ fn alternative(path: &Path, operator: Operator, value: &Literal) -> Result<Alter
         ("ipv4-addr" | "ipv6-addr", ["value"]) | ("network-traffic", ["src_ref" | "dst_ref", "value"]) => {
             Observable::address(text).ok_or("address cannot be read")?
         }
-        (_, [.., "request_header", "User-Agent"]) => Observable::user_agent(text).ok_or("empty user agent")?,
+        (_, [.., "request_header", "User-Agent"]) => {
+            Observable::user_agent(text).ok_or("empty user agent")?
+        }
         ("domain-name", ["value"]) => Observable::domain(text).ok_or("domain name cannot be read")?,
         ("url", ["value"]) => Observable::url(text).ok_or("URL without a host")?,
         ("user-account", ["user_id" | "account_login"]) | ("software", ["name"]) => {
@@ -613,7 +639,8 @@ fn product(parts: impl Iterator<Item = Alternatives>) -> Alternatives {
 
 fn both(left: &Alternative, right: &Alternative) -> Alternative {
     let mut condition = left.condition.clone();
-    condition.extend(right.condition.iter().filter(|observable| !left.condition.contains(observable)).cloned());
+    condition
+        .extend(right.condition.iter().filter(|observable| !left.condition.contains(observable)).cloned());
     let separator = if left.value.is_empty() || right.value.is_empty() { "" } else { " and " };
     Alternative { condition, value: format!("{}{separator}{}", left.value, right.value) }
 }
@@ -633,20 +660,27 @@ mod tests {
     fn patterns_become_sets() {
         check("[ipv4-addr:value = '192.0.2.7']", &["192.0.2.7"]);
         check("[ipv4-addr:value IN ('192.0.2.7', '192.0.2.8')]", &["192.0.2.7", "192.0.2.8"]);
-        check("[ipv4-addr:value ISSUBSET '192.0.2.0/24' OR url:value = 'https://evil.example/p']", &[
-            "192.0.2.0/24",
-            "https://evil.example/p",
-        ]);
+        check(
+            "[ipv4-addr:value ISSUBSET '192.0.2.0/24' OR url:value = 'https://evil.example/p']",
+            &["192.0.2.0/24", "https://evil.example/p"],
+        );
         check("[autonomous-system:number = 64496]", &["AS64496"]);
-        check("[ipv4-addr:value = '192.0.2.7' AND autonomous-system:number = 64496]", &["192.0.2.7 and AS64496"]);
-        check("[ipv4-addr:value = '192.0.2.7'] AND [domain-name:value = 'a.example' OR domain-name:value = 'b.example']", &[
-            "192.0.2.7 and a.example",
-            "192.0.2.7 and b.example",
-        ]);
-        check("[network-traffic:src_ref.type = 'ipv4-addr' AND network-traffic:src_ref.value = '192.0.2.10']", &[
-            "192.0.2.10",
-        ]);
-        check("[network-traffic:extensions.'http-request-ext'.request_header.'User-Agent' = 'curl/8']", &["curl/8"]);
+        check(
+            "[ipv4-addr:value = '192.0.2.7' AND autonomous-system:number = 64496]",
+            &["192.0.2.7 and AS64496"],
+        );
+        check(
+            "[ipv4-addr:value = '192.0.2.7'] AND [domain-name:value = 'a.example' OR domain-name:value = 'b.example']",
+            &["192.0.2.7 and a.example", "192.0.2.7 and b.example"],
+        );
+        check(
+            "[network-traffic:src_ref.type = 'ipv4-addr' AND network-traffic:src_ref.value = '192.0.2.10']",
+            &["192.0.2.10"],
+        );
+        check(
+            "[network-traffic:extensions.'http-request-ext'.request_header.'User-Agent' = 'curl/8']",
+            &["curl/8"],
+        );
         check("[file:hashes.MD5 = 'x' OR ipv4-addr:value = '192.0.2.7']", &["192.0.2.7"]);
         check("[ipv4-addr:value = '192.0.2.7'] WITHIN 5 SECONDS", &["192.0.2.7"]);
     }
@@ -654,7 +688,10 @@ mod tests {
     #[test]
     fn what_no_event_carries_is_left_out_with_its_reason() {
         for (pattern, reason) in [
-            ("[ipv4-addr:value = '192.0.2.7' AND network-traffic:dst_port = 443]", "object that no event carries"),
+            (
+                "[ipv4-addr:value = '192.0.2.7' AND network-traffic:dst_port = 443]",
+                "object that no event carries",
+            ),
             ("[ipv4-addr:value != '192.0.2.7']", "comparison other than equality"),
             ("[ipv4-addr:value NOT = '192.0.2.7']", "negation"),
             ("[software:name = 'python-requests']", "account or software that is no application id"),
@@ -664,16 +701,24 @@ mod tests {
                 "[ipv4-addr:value = '192.0.2.7'] FOLLOWEDBY [domain-name:value = 'x.example'] WITHIN 300 SECONDS",
                 "needs several events in order",
             ),
-            ("[ipv4-addr:value = '192.0.2.7'] REPEATS 5 TIMES WITHIN 60 SECONDS", "needs several events in order"),
+            (
+                "[ipv4-addr:value = '192.0.2.7'] REPEATS 5 TIMES WITHIN 60 SECONDS",
+                "needs several events in order",
+            ),
         ] {
             let compiled = Pattern::parse(pattern).unwrap().compile();
-            assert_eq!((compiled.alternatives.len(), compiled.not_applicable.first()), (0, Some(&reason)), "{pattern}");
+            assert_eq!(
+                (compiled.alternatives.len(), compiled.not_applicable.first()),
+                (0, Some(&reason)),
+                "{pattern}"
+            );
         }
     }
 
     #[test]
     fn a_time_window_becomes_validity() {
-        let pattern = "[ipv4-addr:value = '192.0.2.7'] START t'2026-08-01T00:00:00Z' STOP t'2026-08-02T00:00:00Z'";
+        let pattern =
+            "[ipv4-addr:value = '192.0.2.7'] START t'2026-08-01T00:00:00Z' STOP t'2026-08-02T00:00:00Z'";
         let (start, stop) = Pattern::parse(pattern).unwrap().compile().during.unwrap();
         assert_eq!((start.date(), stop.date()), ("2026-08-01".to_owned(), "2026-08-02".to_owned()));
     }
@@ -682,7 +727,8 @@ mod tests {
     fn nesting_and_products_are_bounded() {
         let deep = format!("{}[ipv4-addr:value = '192.0.2.7']{}", "(".repeat(10_000), ")".repeat(10_000));
         assert!(Pattern::parse(&deep).is_err());
-        let wide = (0..200).map(|n| format!("domain-name:value = 'n{n}.example'")).collect::<Vec<_>>().join(" OR ");
+        let wide =
+            (0..200).map(|n| format!("domain-name:value = 'n{n}.example'")).collect::<Vec<_>>().join(" OR ");
         let product = format!("[({wide}) AND ({wide}) AND ({wide})]");
         assert_eq!(Pattern::parse(&product).unwrap().compile().not_applicable, ["too many alternatives"]);
     }

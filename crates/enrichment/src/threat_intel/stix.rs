@@ -19,9 +19,14 @@ pub(crate) struct Version {
 }
 
 /// Reads objects; false when the document is something else.
-pub(crate) fn read(value: &Value, collected: &mut Collected<'_>, known: &mut HashMap<String, Version>) -> bool {
+pub(crate) fn read(
+    value: &Value,
+    collected: &mut Collected<'_>,
+    known: &mut HashMap<String, Version>,
+) -> bool {
     let Some(objects) = value.get("objects").unwrap_or(value).as_array() else { return false };
-    let is_object = |object: &Value| object.get("type").is_some_and(Value::is_string) && object.get("id").is_some();
+    let is_object =
+        |object: &Value| object.get("type").is_some_and(Value::is_string) && object.get("id").is_some();
     if !objects.iter().all(is_object) {
         return false;
     }
@@ -101,7 +106,8 @@ fn read_indicator(indicator: &Value, producer: &str, collected: &mut Collected<'
 fn details(indicator: &Value, producer: &str, pattern: &Compiled) -> Details {
     let (start, stop) = pattern.during.unzip();
     let until = date(indicator, "valid_until");
-    let name = [text(indicator, "name"), text(indicator, "description")].into_iter().find(|text| !text.is_empty());
+    let name =
+        [text(indicator, "name"), text(indicator, "description")].into_iter().find(|text| !text.is_empty());
     let labels = ["indicator_types", "labels"]
         .into_iter()
         .flat_map(|key| indicator.get(key).and_then(Value::as_array).into_iter().flatten())
@@ -113,7 +119,10 @@ fn details(indicator: &Value, producer: &str, pattern: &Compiled) -> Details {
         valid_from: start.max(date(indicator, "valid_from")),
         valid_until: until.into_iter().chain(stop).min(),
         last_seen: date(indicator, "modified"),
-        confidence: indicator.get("confidence").and_then(Value::as_f64).map(|percent| (percent / 100.0) as f32),
+        confidence: indicator
+            .get("confidence")
+            .and_then(Value::as_f64)
+            .map(|percent| (percent / 100.0) as f32),
         description: parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; "),
     }
 }
