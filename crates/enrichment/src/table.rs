@@ -7,8 +7,8 @@
 //!
 //! | at | size | field |
 //! |---|---|---|
-//! | 0 | 8 | [`MAGIC`] |
-//! | 8 | 2 | [`FORMAT`] |
+//! | 0 | 8 | `MAGIC` |
+//! | 8 | 2 | `FORMAT` |
 //! | 10 | 8 | date of the countries, seconds since 1970 |
 //! | 18 | 8 | date of the networks, seconds since 1970 |
 //! | 26 | 4 | length of the body when decompressed |

@@ -79,7 +79,7 @@ fn names(systems: &[u8], strings: &[u8]) -> Result<Vec<(u32, String)>, LocationE
             let asn = u32_at(entry, 0)?;
             let text = strings.get(u32_at(entry, 4)? as usize..)?;
             let end = text.iter().position(|byte| *byte == 0)?;
-            Some((asn, String::from_utf8_lossy(&text[..end]).into_owned()))
+            Some((asn, String::from_utf8_lossy(&text[..end]).trim().to_owned()))
         })
         .collect::<Option<_>>()
         .ok_or(LocationError::Damaged("name of an autonomous system"))

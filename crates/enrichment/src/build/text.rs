@@ -59,7 +59,7 @@ pub fn systems(text: &str) -> Result<Vec<(u32, System)>, LineError> {
         let mut fields = line.splitn(5, '\t');
         let asn = fields.next()?.parse().ok()?;
         let class = class_bits(fields.next()?);
-        let name = fields.nth(2)?;
+        let name = fields.nth(2)?.trim();
         Some((asn, System { name: if name == "-" { String::new() } else { name.to_owned() }, class }))
     })
 }

@@ -64,7 +64,8 @@ pub(crate) fn head(text: &str) -> Option<Head> {
     for (line, content) in text.lines().enumerate().take(HEAD_LINES_MAX) {
         let comment = content.trim_start().starts_with('#');
         let names = content.trim_start_matches(['#', ' ', '\t']);
-        if let Some(head) = head_of(names, line) {
+        // A comment of one word heads a plain list.
+        if let Some(head) = head_of(names, line).filter(|_| !comment || names.contains(',')) {
             return Some(head);
         }
         // The first line that is neither empty nor a comment is the head, or there is none.

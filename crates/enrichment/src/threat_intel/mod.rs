@@ -2,7 +2,7 @@
 //!
 //! Most public feeds list scanners and botnets, hardly ever what attacks workload identities. So a match is
 //! evidence with a weight, never a verdict: the precision of the form it came in, times the feed's own
-//! confidence, times freshness. Start with [`Builder::add_file`]; [`matcher`] answers per event.
+//! confidence, times freshness. Start with [`Builder::add_file`]; [`ThreatIntelligence::matches`] answers per event.
 
 mod benign;
 mod csv;

@@ -166,6 +166,28 @@ fn columns_are_found_by_name_even_when_the_head_is_a_comment() {
     assert!((found.precision - 0.75).abs() < 0.01, "{}", found.precision);
 }
 
+#[test]
+fn publishers_own_column_names_are_known() {
+    let (summary, intelligence) =
+        read("value,entity_type,description\n192.0.2.7,ipaddress,proxy\nevil.example,hostname,\nx,file,\n");
+    assert_eq!((summary.indicators, summary.not_applicable["trace on a machine"]), (2, 1));
+    assert_eq!(intelligence.matches(&from("192.0.2.7"), None)[0].description, "proxy");
+    let (summary, intelligence) = read(
+        "TimeGenerated,IoC,IoC_Type,ExpirationDateTime,Description,ConfidenceScore,Active\n\
+         8/1/2026,192.0.2.7,IP,12/7/2026,campaign,100,TRUE\n\
+         8/1/2026,192.0.2.8,IP,8/7/2026,campaign,100,TRUE\n\
+         8/1/2026,192.0.2.9,IP,12/7/2026,campaign,100,FALSE\n",
+    );
+    assert_eq!((summary.indicators, summary.expired, summary.revoked), (1, 1, 1));
+    assert_eq!(intelligence.matches(&at(from("192.0.2.8"), "2026-08-05T00:00:00Z"), None).len(), 1);
+    assert_eq!(intelligence.matches(&from("192.0.2.8"), None).len(), 0);
+}
+
+#[test]
+fn a_comment_of_one_word_does_not_make_a_list_a_table() {
+    assert_eq!(read("# IP\n192.0.2.7\n").0.format, FeedFormat::List);
+}
+
 const BUNDLE: &str = r#"{"type":"bundle","id":"bundle--1","objects":[
  {"type":"identity","id":"identity--1","name":"Example CERT"},
  {"type":"indicator","id":"indicator--1","created_by_ref":"identity--1","modified":"2026-08-22T00:00:00Z","name":"spray",
@@ -347,5 +369,35 @@ fn every_sample_is_read_or_refused_with_a_reason() {
                 Err(error) => eprintln!("{error}"),
             }
         }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn matching_agrees_with_a_linear_scan(
+        ranges in proptest::collection::vec((0u8..=255, 0u8..=40), 0..20),
+        probes in proptest::collection::vec(0u8..=255, 20),
+    ) {
+        let ranges: std::collections::BTreeSet<(u8, u8)> =
+            ranges.into_iter().map(|(first, length)| (first, first.saturating_add(length))).collect();
+        let list: String =
+            ranges.iter().map(|(first, last)| format!("192.0.2.{first}-192.0.2.{last}\n")).collect();
+        let mut builder = ThreatIntelligence::builder();
+        if !list.is_empty() {
+            builder.add_file("feed", list.as_bytes(), now()).unwrap();
+        }
+        let intelligence = builder.build();
+        for probe in probes {
+            let expected = ranges.iter().filter(|(first, last)| (*first..=*last).contains(&probe)).count();
+            let found = intelligence.matches(&from(&format!("192.0.2.{probe}")), None).len();
+            proptest::prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_feed_or_refused(text in "\\PC*", start in proptest::sample::select(vec![
+        "", "{", "[", "ip,type\n", "# \"ioc_value\",\"x\"\n", "ExitAddress ", "{\"Event\":{\"Attribute\":[",
+    ])) {
+        let _ = ThreatIntelligence::builder().add_file("feed", format!("{start}{text}").as_bytes(), now());
     }
 }
