@@ -118,8 +118,11 @@ fn first_of<T>(
     for (at, byte) in text.iter().enumerate() {
         if byte.is_ascii_alphabetic() && !before.is_ascii_alphabetic() {
             let better = &known[..best.map_or(known.len(), |(index, _)| index)];
-            let starts =
-                |token: &str| text.get(at..at + token.len()).is_some_and(|part| same(part, token.as_bytes()));
+            let starts = |token: &str| {
+                // The first letter rules out nearly all.
+                token.as_bytes()[0].eq_ignore_ascii_case(byte)
+                    && text.get(at..at + token.len()).is_some_and(|part| same(part, token.as_bytes()))
+            };
             best = better.iter().position(|(token, _)| starts(token)).map(|index| (index, at)).or(best);
         }
         before = *byte;

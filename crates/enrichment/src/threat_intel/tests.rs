@@ -380,8 +380,9 @@ proptest::proptest! {
     ) {
         let ranges: std::collections::BTreeSet<(u8, u8)> =
             ranges.into_iter().map(|(first, length)| (first, first.saturating_add(length))).collect();
-        let list: String =
-            ranges.iter().map(|(first, last)| format!("192.0.2.{first}-192.0.2.{last}\n")).collect();
+        let lines: Vec<String> =
+            ranges.iter().map(|(first, last)| format!("192.0.2.{first}-192.0.2.{last}")).collect();
+        let list = lines.join("\n");
         let mut builder = ThreatIntelligence::builder();
         if !list.is_empty() {
             builder.add_file("feed", list.as_bytes(), now()).unwrap();
