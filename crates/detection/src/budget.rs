@@ -22,6 +22,11 @@ pub struct Circumstances {
     pub undecided: bool,
     /// The identity can take over the tenant.
     pub tier_0: bool,
+    /// The source is near the known ones, or in a range that peers use, and little else is new.
+    pub near: bool,
+    /// A person seems to use the identity by hand: interactive software, an access network of a known country,
+    /// office hours.
+    pub by_hand: bool,
     /// How far learning has got.
     pub learning: LearningState,
 }
@@ -60,17 +65,20 @@ impl Budget {
         let most = match circumstances {
             // Deployments change everything but the source; alone they call nobody.
             Circumstances { corroborated: false, new_source: false, .. } => RiskLevel::Low,
+            // Fail-overs, address changes and colleagues at the company's own exit look so.
+            Circumstances { corroborated: false, near: true, .. } => RiskLevel::Low,
             Circumstances { learning: LearningState::Cold, .. } => RiskLevel::Medium,
             Circumstances { corroborated: false, undecided: true, .. } => RiskLevel::Medium,
+            Circumstances { corroborated: false, by_hand: true, .. } => RiskLevel::Medium,
             _ => RiskLevel::High,
         };
         by_evidence.min(most)
     }
 
-    /// True when a finding of this level costs a token: nothing supports it and its evidence alone does not
-    /// reach high.
-    pub fn costs_token(self, level: RiskLevel, ln: f64, circumstances: &Circumstances) -> bool {
-        level >= RiskLevel::Medium && !circumstances.corroborated && ln < self.thresholds()[2]
+    /// True when a finding of this level costs a token: nothing supports it, and its evidence alone did not make
+    /// it high.
+    pub fn costs_token(self, level: RiskLevel, circumstances: &Circumstances) -> bool {
+        level == RiskLevel::Medium && !circumstances.corroborated
     }
 }
 
@@ -143,6 +151,8 @@ mod tests {
         check(100_001.0, learnt, RiskLevel::High);
         check(100_001.0, Circumstances { undecided: true, ..learnt }, RiskLevel::Medium);
         check(1e9, Circumstances { new_source: false, ..learnt }, RiskLevel::Low);
+        check(1e9, Circumstances { near: true, ..learnt }, RiskLevel::Low);
+        check(1e9, Circumstances { by_hand: true, ..learnt }, RiskLevel::Medium);
         check(
             1e9,
             Circumstances { learning: LearningState::Cold, corroborated: true, ..learnt },

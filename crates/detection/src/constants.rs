@@ -118,6 +118,14 @@ pub const HALF_LIFE_DAYS: f64 = 45.0;
 /// Below this many runs, counts decay by active days, so that monthly jobs do not forget (design, 11.1).
 pub const FORGETS_BY_CALENDAR_RUNS: f32 = 10.0;
 
+/// Least novelty rate, by [`Dimension`]: everything changes at some time without an announcement, once in 500
+/// days at four runs a day, however long an identity has been steady; hours of the week twice as often.
+pub const NOVELTY_RATE_MIN: [f64; 5] = [5e-4, 5e-4, 5e-4, 5e-4, 1e-3];
+
+/// Least share of a class among novelties. The address table names the wrong country for 2.2 % of cloud
+/// addresses (measured, `enrichment-data`), so no distance can be believed to be rarer than that.
+pub const CLASS_RATE_MIN: f64 = 0.02;
+
 /// Largest logarithm that a known value may add (design, 11.1).
 pub const KNOWN_LN_MAX: f64 = 2.0;
 
@@ -146,6 +154,27 @@ pub const PARALLEL_LN: f64 = 1.5;
 /// Events of the old sources after the new one appeared, before use counts as parallel: one may be a token
 /// that was on its way.
 pub const PARALLEL_EVENTS_MIN: u32 = 2;
+/// Class of a new source from which on it is far from all known ones: no range that the identity or its peers
+/// use. Only such a source asks whether the identity has moved or is used by two.
+pub const FAR_CLASS: usize = 3;
+/// New dimensions beside a near source that make it worth more than listing: fail-overs, address changes and
+/// deployments bring one.
+pub const NEAR_SOURCE_NOVELTIES_MIN: usize = 2;
+/// Software that people sit in front of. Not curl or bare HTTP libraries: scripts and attackers use those.
+pub const INTERACTIVE_AGENTS: [&str; 9] = [
+    "azure-cli",
+    "powershell",
+    "azurepowershell",
+    "windowspowershell",
+    "postmanruntime",
+    "chrome",
+    "edge",
+    "firefox",
+    "safari",
+];
+/// Hours of the day, in UTC, in which people work somewhere from the Atlantic to the Urals or the Americas.
+pub const OFFICE_HOURS: std::ops::Range<i64> = 5..19;
+
 /// Share of their usual rate at which old sources count as continuing (design, 11.2).
 pub const PARALLEL_RATE_MIN: f64 = 0.5;
 

@@ -7,14 +7,16 @@ use countersign_model::event::{ApiActivity, DirectoryAudit, Event, SignIn, SignI
 use countersign_model::finding::{Finding, LearningState, Notice};
 use countersign_model::id::{AppId, Id, KeyId, ServicePrincipalId, TenantId};
 use countersign_model::risk::{RiskDetail, RiskEventType, RiskLevel, RiskState, RiskyServicePrincipal};
-use countersign_model::source::{AgentFamily, Enrichment};
+use countersign_model::source::{AgentFamily, Anonymiser, Enrichment, HostingClass};
 use countersign_model::time::{DAY, Timestamp};
 use foldhash::fast::FixedState;
 use sha2::{Digest, Sha256};
 
 use crate::baseline::{Baseline, Standing, Table};
 use crate::budget::{Budget, Tokens};
-use crate::constants::{ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, TIER_0_ROLES};
+use crate::constants::{
+    ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, FAR_CLASS, INTERACTIVE_AGENTS, OFFICE_HOURS, TIER_0_ROLES,
+};
 use crate::explanation::{self, About};
 use crate::incident::{Habits, Incident, Movement, Strongest};
 use crate::investigations_threat_intelligence as threat_intelligence;
@@ -22,7 +24,7 @@ use crate::ledger::{Change, ChangeKind, Ledger};
 use crate::order::{Clock, Seen, hash32, hash64};
 use crate::peers::Peers;
 use crate::risk::{Risk, RiskEvent};
-use crate::suspicious_signins::{self as suspicious, Context, Score, Values, country_value};
+use crate::suspicious_signins::{self as suspicious, Context, Score, Values, country_value, range_value};
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 
@@ -622,7 +624,8 @@ impl Tenant {
             },
         };
         let source_class = score.novel(Dimension::Source);
-        let prefix = occurrence.ip.map_or(0, prefix);
+        let prefix = occurrence.ip.map_or(0, range_value);
+        let is_access = occurrence.enrichment.source.as_ref().is_some_and(|facts| facts.hosting == HostingClass::Access);
         let incident = Incident {
             id: finding_id(&self.id, &principal.id, event_type, reason, occurrence.event_id),
             risk_event_type: event_type,
@@ -634,11 +637,14 @@ impl Tenant {
             updated: occurrence.time,
             source: occurrence.enrichment.source.as_ref().map(Into::into),
             prefix,
+            // An IPv6 source is kept as a hash of its /64, which tells nothing of its range: it shares none.
             old_prefixes: baseline.known_values(Table::Sources).into_iter().map(|value| value >> 8).collect(),
             source_class,
             values: BTreeSet::new(),
             learning: baseline.learning(occurrence.time, prior),
             tier_0: baseline.is_tier_0,
+            own_network: is_access && source_class.is_some() && self.peers.use_range(prefix),
+            by_hand: is_by_hand(occurrence, source_class),
             habits,
             strongest: Strongest::default(),
             events: 0,
@@ -769,7 +775,7 @@ impl Tenant {
             // Whoever tried did not hold the credential.
             level = level.min(RiskLevel::Low);
         }
-        let costs = policy.budget.costs_token(level, ln, &circumstances);
+        let costs = policy.budget.costs_token(level, &circumstances);
         match (costs, open.paid) {
             (true, false) if self.tokens.spend() => (open.paid, open.over_budget) = (true, false),
             (true, false) => (level, open.over_budget) = (RiskLevel::Low, true),
@@ -834,6 +840,8 @@ impl Tenant {
         let template = principal.template;
         let baseline = &mut principal.baseline;
         let archetype = baseline.archetype;
+        let group = (archetype, template);
+        let steadiness = judged.map_or(1.0, |(score, _)| 1.0 - score.novelty_rate);
         let peers = &mut self.peers;
         let is_first = baseline.runs() == 0;
         let is_quiet = judged.is_none_or(|(score, policy)| score.total() < policy.budget.thresholds()[0]);
@@ -858,7 +866,7 @@ impl Tenant {
                     slots[place] = Some(slot);
                     if baseline.see(table, slot, time) {
                         counted = true;
-                        peers.count(archetype, template, dimension, None);
+                        peers.count(group, dimension, None, 1.0);
                     }
                 }
                 Standing::Pending { slot } => {
@@ -876,11 +884,15 @@ impl Tenant {
                     slots[place] = Some(baseline.add(table, value, class, adopt, time));
                     if adopt {
                         peers.adopt(archetype, table, value);
+                        if table == Table::Sources {
+                            peers.adopt_range(values.range);
+                        }
                     }
                     if !is_first {
                         let novelty =
                             (is_quiet && baseline.is_first_novelty_today(dimension)).then_some(class);
-                        peers.count(archetype, template, dimension, novelty);
+                        let weight = if dimension == Dimension::Source { steadiness } else { 1.0 };
+                        peers.count(group, dimension, novelty, weight);
                     }
                 }
             }
@@ -912,7 +924,7 @@ impl Tenant {
                 return;
             }
             let novelty = is_new_hour && baseline.is_first_novelty_today(Dimension::Time);
-            peers.count(archetype, template, Dimension::Time, novelty.then_some(0));
+            peers.count(group, Dimension::Time, novelty.then_some(0), 1.0);
         } else if !baseline.is_usual_hour(time) {
             baseline.see_hour(time, true);
         }
@@ -1138,6 +1150,7 @@ fn values(occurrence: &Occurrence<'_>) -> Values {
     };
     Values {
         source: occurrence.ip.map(source_value),
+        range: occurrence.ip.map_or(0, range_value),
         network: facts.map_or(0, |facts| facts.organisation),
         country: facts.map_or(0, |facts| country_value(facts.country)),
         agent: agent_value(&occurrence.enrichment.agent),
@@ -1166,9 +1179,15 @@ fn source_value(ip: IpAddr) -> u32 {
     }
 }
 
-/// The /24 of an IPv4 address; for IPv6 the top of the /64's hash.
-fn prefix(ip: IpAddr) -> u32 {
-    source_value(ip) >> 8
+/// The signs that a person uses the identity by hand.
+fn is_by_hand(occurrence: &Occurrence<'_>, source_class: Option<usize>) -> bool {
+    let Some(facts) = &occurrence.enrichment.source else { return false };
+    let is_near_people = facts.hosting == HostingClass::Access && facts.anonymiser == Anonymiser::None;
+    let is_home_country = source_class.is_some_and(|class| class <= FAR_CLASS);
+    let product = occurrence.enrichment.agent.product.to_ascii_lowercase();
+    let is_workday = !matches!(occurrence.time.day().rem_euclid(7), 2 | 3);
+    let is_workday_hour = is_workday && OFFICE_HOURS.contains(&(occurrence.time.hour().rem_euclid(24)));
+    is_near_people && is_home_country && is_workday_hour && INTERACTIVE_AGENTS.contains(&product.as_str())
 }
 
 fn agent_value(agent: &AgentFamily<'_>) -> u32 {
@@ -1182,7 +1201,7 @@ fn agent_value(agent: &AgentFamily<'_>) -> u32 {
 fn reason(occurrence: &Occurrence<'_>, values: &Values, score: &Score) -> u64 {
     if score.novel(Dimension::Source).is_some() {
         let place = match (values.network, occurrence.ip) {
-            (0, Some(ip)) => u64::from(prefix(ip)) | 1 << 40,
+            (0, Some(ip)) => u64::from(range_value(ip)) | 1 << 40,
             (network, _) => u64::from(network) | 1 << 41,
         };
         return hash64(&place.to_le_bytes());
@@ -1228,7 +1247,7 @@ fn reasons(incident: &Incident) -> Vec<String> {
     let mut reasons: Vec<&str> = Vec::new();
     if let Some(class) = incident.source_class {
         reasons.push("UnfamiliarIP");
-        if class >= 3 || class == 2 {
+        if class >= 2 {
             reasons.push("UnfamiliarASN");
         }
         if matches!(class, 1 | 2 | 4 | 5)
@@ -1256,6 +1275,8 @@ fn reasons(incident: &Incident) -> Vec<String> {
         (novel(Dimension::Credential), "UnfamiliarCredential"),
         (incident.strongest.novel[Dimension::Credential.index()] == Some(2), "UnfamiliarCredentialType"),
         (novel(Dimension::Time), "OffSchedule"),
+        (incident.by_hand, "HumanUseOfWorkload"),
+        (incident.own_network, "OwnNetwork"),
         (incident.movement == Movement::Parallel, "CredentialUsedInParallel"),
         (matches!(incident.movement, Movement::Moved { .. }), "Moved"),
         (incident.moved_with > 0, "MovedTogether"),

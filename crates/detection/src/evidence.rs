@@ -1,6 +1,8 @@
 //! The statistics of one dimension: novelty rate, class of novelty, likelihood ratio. Pure functions of counts.
 
-use crate::constants::{ASSUMPTIONS, Assumptions, CLASSES, Dimension, KNOWN_LN_MAX, PEER_CLASSES, PEER_RUNS};
+use crate::constants::{
+    ASSUMPTIONS, Assumptions, CLASS_RATE_MIN, CLASSES, Dimension, KNOWN_LN_MAX, NOVELTY_RATE_MIN, PEER_CLASSES, PEER_RUNS,
+};
 
 /// Decayed counts of one identity in one dimension.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -23,16 +25,16 @@ pub(crate) struct Prior {
 }
 
 /// Probability that the next run is new: Good–Turing, shrunk to the peers.
-pub(crate) fn novelty_rate(counts: &Counts, prior: &Prior) -> f64 {
+pub(crate) fn novelty_rate(dimension: Dimension, counts: &Counts, prior: &Prior) -> f64 {
     let rate =
         (PEER_RUNS * prior.novelty + f64::from(counts.singletons)) / (PEER_RUNS + f64::from(counts.runs));
-    // A rate of exactly 0 or 1 would be certainty, which no log gives.
-    rate.clamp(1e-6, 1.0 - 1e-6)
+    // Certainty that something new must come is no more to be had than that it never will.
+    rate.clamp(NOVELTY_RATE_MIN[dimension.index()], 1.0 - 1e-6)
 }
 
 /// Upper end of the central 80 % of the novelty rate's Beta posterior, by its normal approximation.
-pub(crate) fn novelty_rate_upper(counts: &Counts, prior: &Prior) -> f64 {
-    let mean = novelty_rate(counts, prior);
+pub(crate) fn novelty_rate_upper(dimension: Dimension, counts: &Counts, prior: &Prior) -> f64 {
+    let mean = novelty_rate(dimension, counts, prior);
     let weight = PEER_RUNS + f64::from(counts.runs) + 1.0;
     mean + 1.2816 * (mean * (1.0 - mean) / weight).sqrt()
 }
@@ -42,13 +44,13 @@ pub(crate) fn class_rate(counts: &Counts, prior: &Prior, class: usize) -> f64 {
     let total: f32 = counts.classes.iter().sum();
     let rate = (f64::from(counts.classes[class]) + PEER_CLASSES * prior.classes[class])
         / (f64::from(total) + PEER_CLASSES);
-    rate.max(1e-4)
+    rate.max(CLASS_RATE_MIN)
 }
 
 /// Logarithm of the likelihood ratio of a new value: attack against habit.
 pub(crate) fn novel(dimension: Dimension, class: usize, counts: &Counts, prior: &Prior) -> f64 {
     let Assumptions { attacker_new, attacker_class, .. } = &ASSUMPTIONS[dimension.index()];
-    let habit = novelty_rate(counts, prior) * class_rate(counts, prior, class);
+    let habit = novelty_rate(dimension, counts, prior) * class_rate(counts, prior, class);
     (attacker_new * attacker_class[class].max(1e-3) / habit).ln()
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn known(dimension: Dimension, share: f64, values: usize, counts: &Co
     let attacker_new = ASSUMPTIONS[dimension.index()].attacker_new;
     let share = share.clamp(1e-3, 1.0);
     let attack = (1.0 - attacker_new) * (0.5 / values.max(1) as f64 + 0.5 * share);
-    let habit = (1.0 - novelty_rate(counts, prior)) * share;
+    let habit = (1.0 - novelty_rate(dimension, counts, prior)) * share;
     (attack / habit).ln().min(KNOWN_LN_MAX)
 }
 
@@ -91,10 +93,12 @@ mod tests {
         let prior = global_prior(Dimension::Source);
         let runner = Counts { classes: [190.0, 10.0, 0.0, 0.0, 0.0, 0.0], ..counts(200.0, 200.0) };
         let steady = counts(200.0, 0.0);
-        assert!(novelty_rate(&runner, &prior) > 0.97);
+        assert!(novelty_rate(Dimension::Source, &runner, &prior) > 0.97);
         assert!(novel(Dimension::Source, 0, &runner, &prior) < 0.0);
         // (5 * 0.05 + 0) / 205
-        assert!((novelty_rate(&steady, &prior) - 0.25 / 205.0).abs() < 1e-12);
+        assert!((novelty_rate(Dimension::Source, &steady, &prior) - 0.25 / 205.0).abs() < 1e-12);
+        let ancient = counts(100_000.0, 0.0);
+        assert!((novelty_rate(Dimension::Source, &ancient, &prior) - NOVELTY_RATE_MIN[0]).abs() < 1e-12);
         assert!(novel(Dimension::Source, 5, &steady, &prior) > 9.0);
     }
 
@@ -111,8 +115,10 @@ mod tests {
     #[test]
     fn more_history_makes_the_rate_more_certain() {
         let prior = global_prior(Dimension::Source);
-        let width =
-            |runs| novelty_rate_upper(&counts(runs, 0.0), &prior) - novelty_rate(&counts(runs, 0.0), &prior);
+        let width = |runs| {
+            let counts = counts(runs, 0.0);
+            novelty_rate_upper(Dimension::Source, &counts, &prior) - novelty_rate(Dimension::Source, &counts, &prior)
+        };
         assert!(width(200.0) < width(20.0) && width(20.0) < width(2.0));
     }
 }

@@ -12,8 +12,8 @@ use countersign_model::time::{HOUR, Timestamp};
 use crate::baseline::Table;
 use crate::budget::Circumstances;
 use crate::constants::{
-    CO_MOVEMENT_LN, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN, MOVED_LN_MAX,
-    PARALLEL_EVENTS_MIN, PARALLEL_LN, PARALLEL_RATE_MIN,
+    CO_MOVEMENT_LN, Dimension, FAR_CLASS, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN, MOVED_LN_MAX,
+    NEAR_SOURCE_NOVELTIES_MIN, PARALLEL_EVENTS_MIN, PARALLEL_LN, PARALLEL_RATE_MIN,
 };
 use crate::suspicious_signins::Score;
 
@@ -125,6 +125,10 @@ pub(crate) struct Incident {
     pub(crate) retro_match: bool,
     pub(crate) learning: LearningState,
     pub(crate) tier_0: bool,
+    /// The source is in an access network's range that several identities use: the company's own exit.
+    pub(crate) own_network: bool,
+    /// A person seems to use it by hand.
+    pub(crate) by_hand: bool,
     pub(crate) late: bool,
     pub(crate) proven: bool,
     pub(crate) level: RiskLevel,
@@ -168,7 +172,7 @@ impl Incident {
 
     /// Decides between replacement and parallel use from what both sides did since.
     pub(crate) fn decide_movement(&mut self) {
-        let far = self.source_class.is_some_and(|class| class >= 2);
+        let far = self.source_class.is_some_and(|class| class >= FAR_CLASS);
         if !far || self.habits.novelty_rate >= MOVABLE_NOVELTY_MAX {
             self.movement = Movement::NotAsked;
             return;
@@ -218,7 +222,8 @@ impl Incident {
                 self.movement == Movement::Parallel && self.proven
             }
             _ => {
-                self.movement == Movement::Parallel
+                // Somebody at a desk is always beside the workload, so that says nothing.
+                (self.movement == Movement::Parallel && !self.by_hand)
                     || self.rare_actor
                     || self.stolen_with > 0
                     || !self.indicators.is_empty()
@@ -233,9 +238,22 @@ impl Incident {
             new_source: self.source_class.is_some()
                 || self.risk_event_type == RiskEventType::InvestigationsThreatIntelligence,
             undecided: self.movement == Movement::Undecided,
+            near: self.is_near(),
+            by_hand: self.by_hand,
             tier_0: self.tier_0,
             learning: self.learning,
         }
+    }
+
+    fn is_near(&self) -> bool {
+        let is_new = |dimension: Dimension| {
+            let index = dimension.index();
+            self.strongest.novel[index].is_some() && !self.strongest.announced[index]
+        };
+        let others = [Dimension::Agent, Dimension::Resource, Dimension::Credential];
+        let novelties = others.into_iter().filter(|dimension| is_new(*dimension)).count();
+        self.own_network
+            || self.source_class.is_some_and(|class| class < FAR_CLASS) && novelties < NEAR_SOURCE_NOVELTIES_MIN
     }
 
     /// Keeps the words of the strongest event.

@@ -67,6 +67,8 @@ pub(crate) struct Peers {
     day: i64,
     /// Identities that have a value in their baseline: in the tenant, and in one archetype.
     adopters: Map<(u8, u32), u32>,
+    /// Identities that have a source of a range in their baseline.
+    range_adopters: Map<u32, u32>,
     archetype_adopters: Map<(u32, u8, u32), u32>,
     /// Priors by (archetype, template), made when first asked for on a day.
     priors: Map<(u32, u32), [Prior; DIMENSIONS.len()]>,
@@ -103,8 +105,10 @@ impl Peers {
         for tally in groups.chain(std::iter::once(&mut self.tenant)).flatten() {
             tally.scale(factor);
         }
-        // Sums of small whole numbers are exact, so the order of the map does not matter.
-        for ((archetype, template), group) in self.today.drain() {
+        // Sums of fractions depend on their order, and a map's order is its own.
+        let mut today: Vec<((u32, u32), Group)> = self.today.drain().collect();
+        today.sort_unstable_by_key(|(key, _)| *key);
+        for ((archetype, template), group) in today {
             let tenant = &mut self.tenant;
             let archetype = self.archetypes.entry(archetype).or_default();
             let template = self.templates.entry(template).or_default();
@@ -124,19 +128,20 @@ impl Peers {
         *self.template_members.entry(template).or_default() += 1;
     }
 
-    /// Counts a run of an identity, `novelty` with its class when it was the first of its kind that day.
+    /// Counts a run of an identity, `novelty` with its class when it was the first of its kind that day. `weight` is
+    /// what the class says of the others: an identity that is always new has classes of its own.
     pub(crate) fn count(
         &mut self,
-        archetype: u32,
-        template: u32,
+        (archetype, template): (u32, u32),
         dimension: Dimension,
         novelty: Option<usize>,
+        weight: f64,
     ) {
         let tally = &mut self.today.entry((archetype, template)).or_default()[dimension.index()];
         tally.runs += 1.0;
         if let Some(class) = novelty {
             tally.novelties += 1.0;
-            tally.classes[class] += 1.0;
+            tally.classes[class] += weight;
         }
     }
 
@@ -163,6 +168,16 @@ impl Peers {
     pub(crate) fn adopt(&mut self, archetype: u32, table: Table, value: u32) {
         *self.adopters.entry((table as u8, value)).or_default() += 1;
         *self.archetype_adopters.entry((archetype, table as u8, value)).or_default() += 1;
+    }
+
+    /// Notes that an identity has taken a source of a range into its baseline.
+    pub(crate) fn adopt_range(&mut self, range: u32) {
+        *self.range_adopters.entry(range).or_default() += 1;
+    }
+
+    /// True when several identities work from a range.
+    pub(crate) fn use_range(&self, range: u32) -> bool {
+        self.range_adopters.get(&range).copied().unwrap_or(0) >= ADOPTERS_MIN
     }
 
     /// How widely a value is known; the asking identity itself does not know it.
@@ -196,7 +211,7 @@ mod tests {
         }
         let before = peers.priors(1, 1)[0].novelty;
         for _ in 0..100 {
-            peers.count(1, 1, Dimension::Source, Some(0));
+            peers.count((1, 1), Dimension::Source, Some(0), 1.0);
         }
         assert!((peers.priors(1, 1)[0].novelty - before).abs() < 1e-12);
         peers.advance(101);

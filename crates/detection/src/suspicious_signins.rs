@@ -3,6 +3,8 @@
 //! Five dimensions give a likelihood ratio each: how likely is this value if an attacker holds the credential,
 //! and how likely if the identity goes on as it did. Source counts fully, the others by half or less.
 
+use std::net::IpAddr;
+
 use countersign_model::event::CredentialKind;
 use countersign_model::finding::Evidence;
 use countersign_model::id::Id;
@@ -13,12 +15,15 @@ use crate::baseline::{Baseline, Standing, Table};
 use crate::constants::{ASSUMPTIONS, Dimension};
 use crate::evidence::{self, Prior};
 use crate::ledger::{ChangeKind, Ledger};
+use crate::order::hash32;
 use crate::peers::{Peers, Spread};
 
 /// The values of one event, reduced to what baselines keep.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Values {
     pub(crate) source: Option<u32>,
+    /// Range of the source; 0 when there is none.
+    pub(crate) range: u32,
     /// Organisation that runs the network; 0 when unknown.
     pub(crate) network: u32,
     /// Country as its two letters; 0 when unknown.
@@ -81,8 +86,7 @@ pub(crate) fn source_class(baseline: &Baseline, peers: &Peers, facts: Option<&So
     let knows_network = baseline.knows(Table::Networks, facts.organisation);
     let knows_country =
         facts.country.is_none_or(|country| baseline.knows(Table::Countries, country_value(Some(country))));
-    let peers_use_it =
-        peers.spread(baseline.archetype, Table::Networks, facts.organisation) >= Spread::Tenant;
+    let peers_use_it = peers.use_range(range_value(facts.ip));
     let hides = facts.anonymiser != Anonymiser::None;
     let is_hosting = matches!(facts.hosting, HostingClass::Hosting | HostingClass::PerhapsHosting);
     match (knows_network, knows_country) {
@@ -95,6 +99,14 @@ pub(crate) fn source_class(baseline: &Baseline, peers: &Peers, facts: Option<&So
         (false, true) => 3,
         (false, false) if is_hosting || hides => 5,
         (false, false) => 4,
+    }
+}
+
+/// The /24 of an IPv4 address or the /48 of an IPv6 address: what one place usually has.
+pub(crate) fn range_value(ip: IpAddr) -> u32 {
+    match ip {
+        IpAddr::V4(v4) => u32::from(v4) >> 8,
+        IpAddr::V6(v6) => hash32(&v6.octets()[..6]),
     }
 }
 
@@ -129,7 +141,7 @@ pub(crate) fn score(context: &Context<'_>, values: &Values) -> Score {
     let mut score = Score::default();
     let Context { baseline, priors, peers, .. } = context;
     let source_counts = &baseline.counts[Dimension::Source.index()];
-    score.novelty_rate = evidence::novelty_rate(source_counts, &priors[Dimension::Source.index()]);
+    score.novelty_rate = evidence::novelty_rate(Dimension::Source, source_counts, &priors[Dimension::Source.index()]);
     let archetype = baseline.archetype;
     if let Some(source) = values.source {
         let class = || source_class(baseline, peers, context.facts);
@@ -262,16 +274,18 @@ mod tests {
         baseline.add(Table::Networks, 3320, 0, true, Timestamp(0));
         baseline.add(Table::Countries, country_value(Country::parse("DE")), 0, true, Timestamp(0));
         let mut peers = Peers::default();
-        peers.adopt(9, Table::Networks, 8068);
-        peers.adopt(9, Table::Networks, 8068);
+        let shared: IpAddr = "198.51.100.7".parse().unwrap();
+        peers.adopt_range(range_value(shared));
+        peers.adopt_range(range_value(shared));
         let check = |facts: SourceFacts<'_>, expected| {
             assert_eq!(source_class(&baseline, &peers, Some(&facts)), expected, "{facts:?}");
         };
         let (access, hosting, none) = (HostingClass::Access, HostingClass::Hosting, Anonymiser::None);
         check(facts(3320, "DE", access, none), 0);
         check(facts(3320, "FR", access, none), 1);
-        check(facts(8068, "DE", hosting, none), 1);
-        check(facts(8068, "US", hosting, none), 2);
+        check(SourceFacts { ip: shared, ..facts(8068, "DE", hosting, none) }, 1);
+        check(SourceFacts { ip: shared, ..facts(8068, "US", hosting, none) }, 2);
+        check(facts(8068, "US", hosting, none), 5);
         check(facts(680, "DE", access, none), 3);
         check(facts(24940, "DE", hosting, none), 4);
         check(facts(5089, "GB", access, none), 4);

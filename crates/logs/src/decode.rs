@@ -352,6 +352,7 @@ fn unknown(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
         () if has("protoPayload") || has("logName") => "Google Cloud audit log",
         () if has("apiVersion") && has("kind") => "Kubernetes audit log",
         () if has("eventTimestamp") && has("claims") => "Azure Activity",
+        () if has("family") && has("eventIds") => "truth of a simulated tenant",
         () if has("riskEventType") || has("riskLevel") => "risk detection or risky identity",
         () if has("category") || has("Category") => {
             let category = object.get("category").or_else(|| object.get("Category"));

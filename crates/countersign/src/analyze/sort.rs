@@ -4,7 +4,7 @@
 //! An event is stored as its time, a tie-break and its `postcard` encoding. Time, tie-break and the bytes
 //! themselves order events, so the order never depends on which file came first.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -21,8 +21,10 @@ const CHUNK_BYTES: usize = 32 << 20;
 const RUN_BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    time: i64,
+pub(crate) struct Key {
+    /// Event time in microseconds.
+    pub(crate) time: i64,
+    /// Hash of the event's id.
     tie: u64,
 }
 
@@ -58,7 +60,8 @@ impl Chunk {
         &self.bytes[start as usize..start as usize + length as usize]
     }
 
-    fn sort(&mut self) {
+    /// Puts its events in order.
+    pub(crate) fn sort(&mut self) {
         let bytes = &self.bytes;
         let event = |start: u32, length: u32| &bytes[start as usize..start as usize + length as usize];
         self.index.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| event(a.1, a.2).cmp(event(b.1, b.2))));
@@ -82,12 +85,11 @@ impl Sorter {
         Self { memory_bytes_max, folder, chunks: Vec::new(), runs: Vec::new(), spilled: 0 }
     }
 
-    /// Takes in a chunk.
+    /// Takes in a sorted chunk.
     pub(crate) fn push(&mut self, mut chunk: Chunk) -> Result<()> {
         if chunk.index.is_empty() {
             return Ok(());
         }
-        chunk.sort();
         chunk.bytes.shrink_to_fit();
         self.chunks.push(chunk);
         if self.chunks.iter().map(Chunk::memory).sum::<usize>() > self.memory_bytes_max {
@@ -129,52 +131,44 @@ impl Sorter {
 #[derive(Debug)]
 pub(crate) struct Merge {
     inputs: Vec<Sorted>,
-    heap: BinaryHeap<std::cmp::Reverse<Head>>,
+    /// The next event of each input, by key.
+    heads: BinaryHeap<Reverse<(Key, usize)>>,
+    /// Inputs whose next event has the same key as the least one.
+    ties: Vec<usize>,
     /// The input whose event was handed out last.
     current: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Sorted {
-    Chunk { chunk: Chunk, next: usize, at: usize },
+    Chunk { chunk: Chunk, next: usize },
     Run { file: BufReader<File>, event: Vec<u8> },
 }
 
-/// The next event of one input, by its key; the bytes break ties.
-#[derive(Debug, PartialEq, Eq)]
-struct Head {
-    key: Key,
-    /// The first bytes of the event, enough to tell copies apart nearly always.
-    event: Box<[u8]>,
-    input: usize,
-}
-
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key).then_with(|| self.event.cmp(&other.event)).then(self.input.cmp(&other.input))
-    }
-}
-
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+impl Sorted {
+    fn event(&self) -> &[u8] {
+        match self {
+            Sorted::Chunk { chunk, next } => chunk.event(next - 1),
+            Sorted::Run { event, .. } => event,
+        }
     }
 }
 
 impl Merge {
     fn new(chunks: Vec<Chunk>, runs: Vec<File>) -> Result<Self> {
-        let chunks = chunks.into_iter().map(|chunk| Sorted::Chunk { chunk, next: 0, at: 0 });
+        let chunks = chunks.into_iter().map(|chunk| Sorted::Chunk { chunk, next: 0 });
         let runs = runs
             .into_iter()
             .map(|file| Sorted::Run { file: BufReader::with_capacity(RUN_BUFFER_BYTES, file), event: Vec::new() });
-        let mut merge = Self { inputs: chunks.chain(runs).collect(), heap: BinaryHeap::new(), current: None };
+        let inputs = chunks.chain(runs).collect();
+        let mut merge = Self { inputs, heads: BinaryHeap::new(), ties: Vec::new(), current: None };
         merge.rewind()?;
         Ok(merge)
     }
 
     /// Back to the first event.
     pub(crate) fn rewind(&mut self) -> Result<()> {
-        self.heap.clear();
+        self.heads.clear();
         self.current = None;
         for input in 0..self.inputs.len() {
             match &mut self.inputs[input] {
@@ -183,58 +177,138 @@ impl Merge {
                     file.seek(SeekFrom::Start(0)).context("cannot read sorted events back")?;
                 }
             }
-            self.refill(input)?;
+            self.advance(input)?;
         }
         Ok(())
     }
 
-    /// The next event, encoded.
-    pub(crate) fn next(&mut self) -> Result<Option<(Key_, &[u8])>> {
+    /// The next event: its place in the order, and its encoding.
+    pub(crate) fn next(&mut self) -> Result<Option<(Key, &[u8])>> {
         if let Some(input) = self.current.take() {
-            self.refill(input)?;
+            self.advance(input)?;
         }
-        let Some(std::cmp::Reverse(head)) = self.heap.pop() else { return Ok(None) };
-        self.current = Some(head.input);
-        let event = match &self.inputs[head.input] {
-            Sorted::Chunk { chunk, at, .. } => chunk.event(*at),
-            Sorted::Run { event, .. } => event.as_slice(),
-        };
-        Ok(Some((head.key, event)))
+        let Some(Reverse((key, input))) = self.heads.pop() else { return Ok(None) };
+        let mut least = input;
+        // Copies of one event, and events without an id: the bytes decide, wherever they lie.
+        self.ties.clear();
+        while let Some(Reverse((other, _))) = self.heads.peek()
+            && *other == key
+        {
+            if let Some(Reverse((_, tied))) = self.heads.pop() {
+                self.ties.push(tied);
+            }
+        }
+        for tied in &mut self.ties {
+            if self.inputs[*tied].event() < self.inputs[least].event() {
+                std::mem::swap(tied, &mut least);
+            }
+        }
+        self.heads.extend(self.ties.iter().map(|tied| Reverse((key, *tied))));
+        self.current = Some(least);
+        Ok(Some((key, self.inputs[least].event())))
     }
 
-    fn refill(&mut self, input: usize) -> Result<()> {
-        let (key, event) = match &mut self.inputs[input] {
-            Sorted::Chunk { chunk, next, at } => {
-                if *next == chunk.index.len() {
-                    return Ok(());
-                }
-                *at = *next;
+    /// Puts the next event of an input among the heads.
+    fn advance(&mut self, input: usize) -> Result<()> {
+        let key = match &mut self.inputs[input] {
+            Sorted::Chunk { chunk, next } => {
                 *next += 1;
-                (chunk.index[*at].0, chunk.event(*at))
+                chunk.index.get(*next - 1).map(|(key, ..)| *key)
             }
-            Sorted::Run { file, event } => match read_event(file, event).context("cannot read sorted events back")? {
-                Some(key) => (key, event.as_slice()),
-                None => return Ok(()),
-            },
+            Sorted::Run { file, event } => read_event(file, event).context("cannot read sorted events back")?,
         };
-        self.heap.push(std::cmp::Reverse(Head { key, event: event.into(), input }));
+        self.heads.extend(key.map(|key| Reverse((key, input))));
         Ok(())
     }
 }
 
-type Key_ = Key;
-
 fn read_event(file: &mut impl Read, event: &mut Vec<u8>) -> io::Result<Option<Key>> {
-    let mut head = [0; 20];
-    match file.read_exact(&mut head) {
+    let mut time = [0; 8];
+    match file.read_exact(&mut time) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let (time, rest) = head.split_at(8);
-    let (tie, length) = rest.split_at(8);
-    let array = |bytes: &[u8]| bytes.try_into().unwrap_or_default();
-    event.resize(u32::from_le_bytes(length.try_into().unwrap_or_default()) as usize, 0);
+    let mut tie = [0; 8];
+    let mut length = [0; 4];
+    file.read_exact(&mut tie)?;
+    file.read_exact(&mut length)?;
+    event.resize(u32::from_le_bytes(length) as usize, 0);
     file.read_exact(event)?;
-    Ok(Some(Key { time: i64::from_le_bytes(array(time)), tie: u64::from_le_bytes(array(tie)) }))
+    Ok(Some(Key { time: i64::from_le_bytes(time), tie: u64::from_le_bytes(tie) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_model::event::{Address, CredentialUse, SignIn, SignInKind};
+    use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
+    use countersign_model::time::Timestamp;
+    use proptest::prelude::*;
+
+    fn event(time: i64, id: u8, name: u8) -> Event<'static> {
+        Event::SignIn(SignIn {
+            id: EventId(Id::Text(id.to_string().into())),
+            time: Timestamp(time),
+            kind: SignInKind::ServicePrincipal,
+            tenant: TenantId::default(),
+            service_principal: ServicePrincipalId::default(),
+            app: AppId::default(),
+            name: name.to_string().into(),
+            owner_tenant: TenantId::default(),
+            address: Address::default(),
+            reported_country: None,
+            user_agent: "".into(),
+            resource: AppId::default(),
+            resource_name: "".into(),
+            credential: CredentialUse::default(),
+            error_code: 0,
+            correlation: Id::NONE,
+            token: "".into(),
+            azure_resource: "".into(),
+        })
+    }
+
+    fn sorted(events: &[(i64, u8, u8)], chunk_events: usize, memory_bytes_max: usize) -> Vec<Vec<u8>> {
+        let mut sorter = Sorter::new(memory_bytes_max, None);
+        for part in events.chunks(chunk_events) {
+            let mut chunk = Chunk::default();
+            for (time, id, name) in part {
+                chunk.push(&event(*time, *id, *name)).unwrap();
+            }
+            chunk.sort();
+            sorter.push(chunk).unwrap();
+        }
+        let mut merge = sorter.into_merge().unwrap();
+        let mut read = |merge: &mut Merge| {
+            let mut found = Vec::new();
+            while let Some((_, event)) = merge.next().unwrap() {
+                found.push(event.to_vec());
+            }
+            found
+        };
+        let first = read(&mut merge);
+        merge.rewind().unwrap();
+        assert_eq!(first, read(&mut merge), "a second reading is the same");
+        first
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_depends_on_the_events_alone(
+            mut events in proptest::collection::vec((0_i64..5, 0_u8..3, 0_u8..3), 0..60),
+            seed in 0_usize..1000,
+        ) {
+            let in_memory = sorted(&events, 100, usize::MAX);
+            prop_assert_eq!(in_memory.len(), events.len());
+            let times: Vec<i64> = in_memory.iter().map(|bytes| postcard::from_bytes::<Event<'_>>(bytes).unwrap().time().0).collect();
+            prop_assert!(times.is_sorted());
+            let turn = seed % events.len().max(1);
+            events.rotate_left(turn);
+            events.reverse();
+            // Every chunk goes to disk at once, and then several stay in memory.
+            prop_assert_eq!(&in_memory, &sorted(&events, 7, 0));
+            prop_assert_eq!(&in_memory, &sorted(&events, 3, 2_000));
+        }
+    }
 }

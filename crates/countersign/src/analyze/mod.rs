@@ -1,0 +1,204 @@
+//! `countersign analyze`: exported logs in, explained risk detections out.
+//!
+//! Two passes. The first reads every input on all cores and sorts what it holds by event time ([`read`],
+//! [`sort`]); the second folds the events, in order, through enrichment and detection ([`fold`]). A third, only
+//! for the report, collects what risky identities did ([`timeline`]).
+
+mod fold;
+mod inputs;
+mod read;
+pub(crate) mod result;
+mod sort;
+mod source;
+mod timeline;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, Result, bail};
+use countersign_enrichment::mmdb::MmdbSource;
+use countersign_enrichment::threat_intel::FeedSummary;
+use countersign_enrichment::{Enricher, Sources, ThreatIntelligence};
+use countersign_model::risk::RiskLevel;
+use countersign_model::time::Timestamp;
+
+use crate::Outcome;
+use crate::cli::Analyze;
+use crate::output::{self, Outputs};
+use crate::progress::Progress;
+use read::{ReadEvents, Watch};
+use result::{Analysis, Read, Tables};
+use sort::Sorter;
+
+/// Days after which an address table misleads more than it tells.
+const TABLE_AGE_DAYS_MAX: i64 = 90;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
+    let watch = Watch::default();
+    let cancelled = std::sync::Arc::clone(&watch.cancelled);
+    // A second handler in one process is refused; then Ctrl-C simply ends it, and unnamed files vanish too.
+    let _ = ctrlc::set_handler(move || cancelled.store(true, Ordering::Relaxed));
+
+    // All that can be wrong with the arguments is found before the first log is opened.
+    let inputs = inputs::expand(&arguments.paths)?;
+    if inputs.is_empty() {
+        bail!("no file in {}: name the folder that holds the exported logs", quoted(&arguments.paths));
+    }
+    let outputs = Outputs::prepare(arguments)?;
+    let feeds = read_files(&arguments.threat_intel)?;
+    let sources = sources(&arguments.mmdb)?;
+    if let Some(folder) = &arguments.temp_dir {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    }
+
+    let total = inputs.iter().map(inputs::Input::size).sum();
+    let progress = Progress::bytes("reading", total, watch.bytes.clone(), watch.events.clone());
+    let sorter = Sorter::new(arguments.memory.max(1) << 20, arguments.temp_dir.clone());
+    let ReadEvents { read, mut events, spilled } = read::read(&inputs, sorter, arguments.until, &watch)?;
+    drop(progress);
+    check_usable(&read, arguments)?;
+
+    let newest = read.span.map_or(Timestamp::default(), |(_, to)| to);
+    let (intelligence, summaries) = threat_intelligence(&feeds, newest)?;
+    let tables = Tables {
+        addresses: address_tables(&sources),
+        addresses_age_days: sources.table.age_days(newest),
+        feeds: summaries.iter().map(feed_line).collect(),
+    };
+    if tables.addresses_age_days > TABLE_AGE_DAYS_MAX && sources.user.is_empty() {
+        output::warn(&format!(
+            "the address table is {} days older than the newest event: networks and countries may have changed",
+            tables.addresses_age_days
+        ));
+    }
+    let enricher = Enricher { sources, intelligence };
+    let policy = countersign_detection::Policy { budget: arguments.budget };
+    let detector = fold::fold(&mut events, &enricher, policy, read.events(), &watch)?;
+
+    let mut analysis = Analysis {
+        read,
+        tables,
+        budget: arguments.budget,
+        measured: detector.detector.measured(),
+        findings: detector.detector.findings(),
+        risky: detector.detector.risky(),
+        notices: detector.detector.notices(),
+        timelines: std::collections::BTreeMap::new(),
+    };
+    analysis.read.repeated = detector.repeated;
+    analysis.read.principals = detector.detector.identities() as u64;
+    narrow(&mut analysis, arguments);
+    if arguments.report.is_some() {
+        analysis.timelines = timeline::collect(&mut events, &enricher, &analysis, &watch)?;
+    }
+    let level = arguments.fail_on.map(RiskLevel::from);
+    let fails = level.is_some_and(|level| analysis.findings.iter().any(|finding| finding.level >= level));
+    outputs.write(&analysis, spilled)?;
+    Ok(if fails { Outcome::FailOn } else { Outcome::Done })
+}
+
+/// Keeps what was asked for.
+fn narrow(analysis: &mut Analysis, arguments: &Analyze) {
+    let is_recent = |last: Timestamp| arguments.since.is_none_or(|since| last >= since);
+    let wanted = arguments.principal.as_deref();
+    let is_wanted = |names: [&str; 3]| wanted.is_none_or(|wanted| names.iter().any(|name| name.eq_ignore_ascii_case(wanted)));
+    analysis.findings.retain(|finding| {
+        is_recent(finding.last_activity) && is_wanted([&finding.service_principal, &finding.app, &finding.name])
+    });
+    let findings = &analysis.findings;
+    analysis.risky.retain_mut(|principal| {
+        principal.findings.retain(|id| findings.iter().any(|finding| finding.id == *id));
+        !principal.findings.is_empty()
+    });
+}
+
+/// An input that holds no event cannot be analysed; damaged records end a strict analysis.
+fn check_usable(read: &Read, arguments: &Analyze) -> Result<()> {
+    if arguments.strict
+        && let Some((reason, skipped)) = read.skipped.iter().find(|(_, skipped)| skipped.unreadable)
+    {
+        bail!(
+            "{} cannot be read, and --strict was asked for; the first: {} ({reason})",
+            output::count(read.unreadable(), "record"),
+            skipped.example
+        );
+    }
+    if read.events() > 0 {
+        return Ok(());
+    }
+    let commonest = read.skipped.iter().max_by_key(|(_, skipped)| skipped.count);
+    let why = commonest.map_or(String::new(), |(reason, skipped)| {
+        format!("; most often: {reason} ({}×, first in {})", skipped.count, skipped.example)
+    });
+    bail!(
+        "no sign-in, audit or activity record of a workload identity in {} ({}){why}",
+        quoted(&arguments.paths),
+        output::count(read.files, "file")
+    )
+}
+
+fn quoted(paths: &[String]) -> String {
+    let quoted: Vec<String> = paths.iter().take(3).map(|path| format!("`{path}`")).collect();
+    let more = if paths.len() > 3 { " and others" } else { "" };
+    format!("{}{more}", quoted.join(", "))
+}
+
+fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
+    let read = |path: &PathBuf| {
+        let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Ok((path.display().to_string(), bytes))
+    };
+    paths.iter().map(read).collect()
+}
+
+fn sources(databases: &[PathBuf]) -> Result<Sources> {
+    let mut sources = Sources::embedded();
+    for path in databases {
+        sources.user.push(mmdb(path)?);
+    }
+    Ok(sources)
+}
+
+fn mmdb(path: &Path) -> Result<MmdbSource> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    MmdbSource::from_bytes(bytes).with_context(|| format!("`{}` is no MaxMind or IPinfo database", path.display()))
+}
+
+fn address_tables(sources: &Sources) -> String {
+    let own = sources.user.iter().map(MmdbSource::description);
+    own.chain([sources.table.version()]).collect::<Vec<_>>().join(", then ")
+}
+
+fn threat_intelligence(
+    feeds: &[(String, Vec<u8>)],
+    newest: Timestamp,
+) -> Result<(ThreatIntelligence, Vec<FeedSummary>)> {
+    let mut builder = ThreatIntelligence::builder();
+    let mut summaries = Vec::new();
+    for (name, bytes) in feeds {
+        summaries.push(builder.add_file(name, bytes, newest)?);
+    }
+    Ok((builder.build(), summaries))
+}
+
+fn feed_line(summary: &FeedSummary) -> String {
+    let mut line = format!("{}: {}, {} in force", summary.feed, summary.format, output::count(summary.indicators as u64, "indicator"));
+    let not_applicable: usize = summary.not_applicable.values().sum();
+    for (count, what) in [
+        (summary.expired, "expired"),
+        (summary.revoked, "revoked"),
+        (not_applicable, "not applicable to these logs"),
+        (summary.marked_benign, "marked benign"),
+        (summary.skipped_total, "unreadable"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if let Some((record, reason)) = summary.skipped.first() {
+        line.push_str(&format!(" (first: {record}: {reason})"));
+    }
+    line
+}

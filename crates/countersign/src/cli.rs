@@ -1,0 +1,186 @@
+//! What a user can say on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_detection::budget::Budget;
+use countersign_model::risk::RiskLevel;
+use countersign_model::time::Timestamp;
+
+/// Open, self-hosted risk protection for workload identities
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find the risky service principals in exported logs, and say why
+    Analyze(Analyze),
+    /// Make the logs of a synthetic tenant, with attacks and a truth file
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign analyze examples/
+  countersign analyze --report report.html 'insights-logs-*/**/PT1H.json'
+  zcat exports/*.gz | countersign analyze --json - | jq '.riskyServicePrincipals[].displayName'
+  countersign analyze --threat-intel tor-exits.txt --detections out.ndjson --fail-on high logs/
+
+Reads sign-ins of service principals and managed identities, directory audits and Graph activity, from Azure
+Monitor (storage, Event Hubs), Microsoft Graph and Log Analytics: JSON in any container, CSV, gzip, zstd.
+
+Exit status: 0 done, 1 a finding reached --fail-on, 2 the input cannot be used, 130 interrupted.")]
+pub(crate) struct Analyze {
+    /// Files, folders (searched through), patterns, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+
+    /// Write each detection as a Graph servicePrincipalRiskDetection, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) detections: Option<PathBuf>,
+
+    /// Write one self-contained HTML report
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write CSV tables into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) csv: Option<PathBuf>,
+
+    /// Indicators to match: lists, CSV, STIX 2, MISP, OTX (may be given more than once)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) threat_intel: Vec<PathBuf>,
+
+    /// MaxMind or IPinfo database to ask before the built-in address table (may be given more than once)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mmdb: Vec<PathBuf>,
+
+    /// False alarms to accept, in findings per 1,000 identities and day
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_budget)]
+    pub(crate) budget: Budget,
+
+    /// Report only what went on at or after this time; earlier events are still learnt from
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) since: Option<Timestamp>,
+
+    /// Leave out events after this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) until: Option<Timestamp>,
+
+    /// Report only this service principal: its object id, application id or name
+    #[arg(long, value_name = "ID")]
+    pub(crate) principal: Option<String>,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Treat a record that cannot be read as an error
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Exit with status 1 when there is a finding of this level or above
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) fail_on: Option<Level>,
+
+    /// Memory for sorting events, in MB; beyond it, sorted events go to disk
+    #[arg(long, value_name = "MB", default_value = "1024")]
+    pub(crate) memory: usize,
+
+    /// Folder for sorted events that do not fit into memory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) temp_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign simulate --out tenant --principals 200 --days 60 --seed 7
+  countersign simulate --out quiet --attacks none && countersign analyze quiet
+
+The folder gets the logs in Azure Storage's layout and truth.ndjson, which names every attack and every harmless
+episode that looks like one.")]
+pub(crate) struct Simulate {
+    /// Folder to write to; made if it does not exist, and must be empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// Workload identities
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub(crate) principals: u32,
+
+    /// Days of logs
+    #[arg(long, value_name = "D", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+
+    /// Seed: the same gives the same bytes
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub(crate) seed: u64,
+
+    /// Share of identities that are attacked, 0 to 1, or none
+    #[arg(long, value_name = "SHARE", default_value = "0.06", value_parser = parse_share)]
+    pub(crate) attacks: f64,
+
+    /// Sign-ins per identity and day, instead of each one's own habit
+    #[arg(long, value_name = "N")]
+    pub(crate) sign_ins: Option<f64>,
+
+    /// How files are laid out
+    #[arg(long, value_enum, default_value = "storage")]
+    pub(crate) layout: Layout,
+
+    /// Compress the files with gzip
+    #[arg(long)]
+    pub(crate) gzip: bool,
+}
+
+/// How a simulated tenant is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// Azure Storage: one blob per category and hour
+    Storage,
+    /// One file per category and day
+    Daily,
+    /// One file per category
+    Single,
+}
+
+/// A risk level that can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Low,
+    Medium,
+    High,
+}
+
+impl From<Level> for RiskLevel {
+    fn from(level: Level) -> RiskLevel {
+        match level {
+            Level::Low => RiskLevel::Low,
+            Level::Medium => RiskLevel::Medium,
+            Level::High => RiskLevel::High,
+        }
+    }
+}
+
+fn parse_budget(text: &str) -> Result<Budget, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    Budget::new(number).ok_or_else(|| "must be more than 0 and at most 1000".to_owned())
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    countersign_logs::parse_time(text).ok_or_else(|| "not a time: write 2026-05-02 or 2026-05-02T13:00:00Z".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    if text == "none" {
+        return Ok(0.0);
+    }
+    let share: f64 = text.parse().map_err(|_| "not a number: write a share such as 0.06, or none".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be between 0 and 1".to_owned()) }
+}
