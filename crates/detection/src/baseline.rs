@@ -431,8 +431,8 @@ impl Baseline {
         }
         let counts = &self.counts[Dimension::Source.index()];
         let source = Dimension::Source;
-        let is_certain =
-            novelty_rate_upper(source, counts, prior) <= (1.5 * novelty_rate(source, counts, prior)).max(0.05);
+        let is_certain = novelty_rate_upper(source, counts, prior)
+            <= (1.5 * novelty_rate(source, counts, prior)).max(0.05);
         if is_certain || time.since(self.since()) >= LEARNING_DAYS_MAX * DAY {
             LearningState::Learnt
         } else {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::baseline::{Baseline, Standing, Table};
 use crate::budget::{Budget, Tokens};
 use crate::constants::{
-    ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, FAR_CLASS, INTERACTIVE_AGENTS, OFFICE_HOURS, TIER_0_ROLES,
+    ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INTERACTIVE_AGENTS, OFFICE_HOURS, TIER_0_ROLES,
 };
 use crate::explanation::{self, About};
 use crate::incident::{Habits, Incident, Movement, Strongest};
@@ -625,7 +625,8 @@ impl Tenant {
         };
         let source_class = score.novel(Dimension::Source);
         let prefix = occurrence.ip.map_or(0, range_value);
-        let is_access = occurrence.enrichment.source.as_ref().is_some_and(|facts| facts.hosting == HostingClass::Access);
+        let is_access =
+            occurrence.enrichment.source.as_ref().is_some_and(|facts| facts.hosting == HostingClass::Access);
         let incident = Incident {
             id: finding_id(&self.id, &principal.id, event_type, reason, occurrence.event_id),
             risk_event_type: event_type,
@@ -644,7 +645,7 @@ impl Tenant {
             learning: baseline.learning(occurrence.time, prior),
             tier_0: baseline.is_tier_0,
             own_network: is_access && source_class.is_some() && self.peers.use_range(prefix),
-            by_hand: is_by_hand(occurrence, source_class),
+            by_hand: source_class.is_some() && is_by_hand(occurrence, &self.peers),
             habits,
             strongest: Strongest::default(),
             events: 0,
@@ -1180,10 +1181,11 @@ fn source_value(ip: IpAddr) -> u32 {
 }
 
 /// The signs that a person uses the identity by hand.
-fn is_by_hand(occurrence: &Occurrence<'_>, source_class: Option<usize>) -> bool {
+fn is_by_hand(occurrence: &Occurrence<'_>, peers: &Peers) -> bool {
     let Some(facts) = &occurrence.enrichment.source else { return false };
     let is_near_people = facts.hosting == HostingClass::Access && facts.anonymiser == Anonymiser::None;
-    let is_home_country = source_class.is_some_and(|class| class <= FAR_CLASS);
+    let is_home_country =
+        facts.country.is_some_and(|country| peers.is_common(Table::Countries, country_value(Some(country))));
     let product = occurrence.enrichment.agent.product.to_ascii_lowercase();
     let is_workday = !matches!(occurrence.time.day().rem_euclid(7), 2 | 3);
     let is_workday_hour = is_workday && OFFICE_HOURS.contains(&(occurrence.time.hour().rem_euclid(24)));

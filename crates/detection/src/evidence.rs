@@ -1,7 +1,8 @@
 //! The statistics of one dimension: novelty rate, class of novelty, likelihood ratio. Pure functions of counts.
 
 use crate::constants::{
-    ASSUMPTIONS, Assumptions, CLASS_RATE_MIN, CLASSES, Dimension, KNOWN_LN_MAX, NOVELTY_RATE_MIN, PEER_CLASSES, PEER_RUNS,
+    ASSUMPTIONS, Assumptions, CLASS_RATE_MIN, CLASSES, Dimension, KNOWN_LN_MAX, NOVELTY_RATE_MIN,
+    PEER_CLASSES, PEER_RUNS,
 };
 
 /// Decayed counts of one identity in one dimension.
@@ -117,7 +118,8 @@ mod tests {
         let prior = global_prior(Dimension::Source);
         let width = |runs| {
             let counts = counts(runs, 0.0);
-            novelty_rate_upper(Dimension::Source, &counts, &prior) - novelty_rate(Dimension::Source, &counts, &prior)
+            novelty_rate_upper(Dimension::Source, &counts, &prior)
+                - novelty_rate(Dimension::Source, &counts, &prior)
         };
         assert!(width(200.0) < width(20.0) && width(20.0) < width(2.0));
     }

@@ -12,8 +12,8 @@ use countersign_model::time::{HOUR, Timestamp};
 use crate::baseline::Table;
 use crate::budget::Circumstances;
 use crate::constants::{
-    CO_MOVEMENT_LN, Dimension, FAR_CLASS, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN, MOVED_LN_MAX,
-    NEAR_SOURCE_NOVELTIES_MIN, PARALLEL_EVENTS_MIN, PARALLEL_LN, PARALLEL_RATE_MIN,
+    CO_MOVEMENT_LN, Dimension, FAR_CLASS, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN,
+    MOVED_LN_MAX, NEAR_SOURCE_NOVELTIES_MIN, PARALLEL_EVENTS_MIN, PARALLEL_LN, PARALLEL_RATE_MIN,
 };
 use crate::suspicious_signins::Score;
 
@@ -253,7 +253,8 @@ impl Incident {
         let others = [Dimension::Agent, Dimension::Resource, Dimension::Credential];
         let novelties = others.into_iter().filter(|dimension| is_new(*dimension)).count();
         self.own_network
-            || self.source_class.is_some_and(|class| class < FAR_CLASS) && novelties < NEAR_SOURCE_NOVELTIES_MIN
+            || self.source_class.is_some_and(|class| class < FAR_CLASS)
+                && novelties < NEAR_SOURCE_NOVELTIES_MIN
     }
 
     /// Keeps the words of the strongest event.

@@ -192,6 +192,11 @@ impl Peers {
         }
     }
 
+    /// True when several identities of the tenant know a value.
+    pub(crate) fn is_common(&self, table: Table, value: u32) -> bool {
+        self.adopters(table, value) >= ADOPTERS_MIN
+    }
+
     /// Identities of the tenant that know a value.
     pub(crate) fn adopters(&self, table: Table, value: u32) -> u32 {
         self.adopters.get(&(table as u8, value)).copied().unwrap_or(0)

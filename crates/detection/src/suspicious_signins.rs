@@ -86,7 +86,10 @@ pub(crate) fn source_class(baseline: &Baseline, peers: &Peers, facts: Option<&So
     let knows_network = baseline.knows(Table::Networks, facts.organisation);
     let knows_country =
         facts.country.is_none_or(|country| baseline.knows(Table::Countries, country_value(Some(country))));
-    let peers_use_it = peers.use_range(range_value(facts.ip));
+    // A cloud's network is everybody's; an access network that several identities use is the company's.
+    let is_company_network = facts.hosting == HostingClass::Access
+        && peers.spread(baseline.archetype, Table::Networks, facts.organisation) >= Spread::Tenant;
+    let peers_use_it = is_company_network || peers.use_range(range_value(facts.ip));
     let hides = facts.anonymiser != Anonymiser::None;
     let is_hosting = matches!(facts.hosting, HostingClass::Hosting | HostingClass::PerhapsHosting);
     match (knows_network, knows_country) {
@@ -141,7 +144,8 @@ pub(crate) fn score(context: &Context<'_>, values: &Values) -> Score {
     let mut score = Score::default();
     let Context { baseline, priors, peers, .. } = context;
     let source_counts = &baseline.counts[Dimension::Source.index()];
-    score.novelty_rate = evidence::novelty_rate(Dimension::Source, source_counts, &priors[Dimension::Source.index()]);
+    score.novelty_rate =
+        evidence::novelty_rate(Dimension::Source, source_counts, &priors[Dimension::Source.index()]);
     let archetype = baseline.archetype;
     if let Some(source) = values.source {
         let class = || source_class(baseline, peers, context.facts);
