@@ -1,0 +1,134 @@
+//! What the fuzz targets do. The test `fuzz_corpus` of the crate `countersign` replays the committed corpus through
+//! the same functions on a stable compiler, so an input that once crashed is a test from then on.
+//!
+//! A target fails by a panic, so each states what must hold of any input, not only that nothing crashes.
+
+use std::borrow::Cow;
+
+use countersign_enrichment::agent;
+use countersign_enrichment::threat_intel::{SKIPPED_LISTED_MAX, ThreatIntelligence};
+use countersign_logs::decode::{self as logs, LogType, Sink, Skip};
+use countersign_logs::framing::{Batch, Framer};
+use countersign_logs::parse_time;
+use countersign_model::event::{Address, CredentialUse, Event, SignIn, SignInKind};
+use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
+use countersign_model::time::Timestamp;
+
+/// More than the bytes that the framer looks at before it decides on a container: what follows is scanned piece by
+/// piece.
+const PADDING_BYTES: usize = 300 << 10;
+/// 2026-08-22: the feeds and the events of the targets lie around it.
+const NOW: Timestamp = Timestamp(1_787_400_000_000_000);
+/// Longest product name that the user-agent reader may keep.
+const PRODUCT_BYTES_MAX: usize = 64;
+
+/// Frames and decodes a file that comes in two pushes. The first byte says where it is cut, and whether blanks in
+/// front make the framer decide on the container at the first push already; the rest is the file.
+pub fn decode(bytes: &[u8]) {
+    let Some((first, file)) = bytes.split_first() else { return };
+    let padding = if first & 1 == 1 { vec![b' '; PADDING_BYTES] } else { Vec::new() };
+    let cut = file.len() * usize::from(first >> 1) / 127;
+    let (head, tail) = file.split_at(cut.min(file.len()));
+    let head = [&padding, head].concat();
+    let in_two = read([head.as_slice(), tail].into_iter());
+    let in_many = read(std::iter::once(head.as_slice()).chain(tail.chunks(7)));
+    assert_eq!(in_two, in_many, "what is read depends on how the file was cut into pieces");
+    let lines = file.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+    assert!(in_two.iter().all(|(line, _)| (1..=lines).contains(line)), "a line that the file does not have");
+}
+
+fn read<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Vec<(u64, String)> {
+    let mut found = Found(Vec::new());
+    let mut framer = Framer::new();
+    let mut take = |batch: Batch| {
+        assert!(batch.records.iter().all(|record| record.range.end <= batch.bytes.len()));
+        logs::decode(&batch, &mut found);
+    };
+    pieces.for_each(|piece| framer.push(piece, &mut take));
+    framer.finish(&mut take);
+    // Refusals of a batch come before its records, and batches depend on the pieces.
+    found.0.sort();
+    found.0
+}
+
+struct Found(Vec<(u64, String)>);
+
+impl Sink for Found {
+    fn event(&mut self, log_type: LogType, line: u64, event: Event<'_>) {
+        self.0.push((line, format!("{} {event:?}", log_type.name())));
+    }
+
+    fn skip(&mut self, line: u64, skip: Skip) {
+        assert!(!skip.to_string().is_empty(), "every skip has a reason");
+        self.0.push((line, format!("{skip:?}")));
+    }
+}
+
+/// Reads a feed of any form, twice, and matches events against it.
+pub fn threat_intel(bytes: &[u8]) {
+    let mut builder = ThreatIntelligence::builder();
+    let Ok(first) = builder.add_file("feed", bytes, NOW) else { return };
+    assert!(first.skipped.len() <= SKIPPED_LISTED_MAX.min(first.skipped_total));
+    let again = builder.add_file("feed again", bytes, NOW).expect("what was read once can be read twice");
+    assert_eq!((again.format, again.skipped_total), (first.format, first.skipped_total));
+    let intelligence = builder.build();
+    for (ip, user_agent, app) in [
+        ("198.51.100.7", "python-requests/2.31.0", "b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f"),
+        ("2001:db8::7", "curl/8.5.0", "00000003-0000-0000-c000-000000000000"),
+        ("", "", ""),
+    ] {
+        for found in intelligence.matches(&sign_in(ip, user_agent, app), None) {
+            assert!(!found.value.is_empty(), "a match names its indicator");
+        }
+    }
+}
+
+fn sign_in<'a>(ip: &'a str, user_agent: &'a str, app: &'a str) -> Event<'a> {
+    Event::SignIn(SignIn {
+        id: EventId::default(),
+        time: NOW,
+        kind: SignInKind::ServicePrincipal,
+        tenant: TenantId::default(),
+        service_principal: ServicePrincipalId::default(),
+        app: AppId(Id::parse(app)),
+        name: Cow::Borrowed(""),
+        owner_tenant: TenantId::default(),
+        address: Address { ip: ip.parse().ok(), raw: Cow::Borrowed(ip) },
+        reported_country: None,
+        user_agent: Cow::Borrowed(user_agent),
+        resource: AppId::default(),
+        resource_name: Cow::Borrowed(""),
+        credential: CredentialUse::default(),
+        error_code: 0,
+        correlation: Id::NONE,
+        token: Cow::Borrowed(""),
+        azure_resource: Cow::Borrowed(""),
+    })
+}
+
+/// Reads the text as the pattern of a STIX indicator.
+pub fn stix_pattern(bytes: &[u8]) {
+    let pattern = serde_json::Value::from(String::from_utf8_lossy(bytes));
+    let bundle = format!(
+        r#"{{"type":"bundle","id":"bundle--1","objects":[{{"type":"indicator","spec_version":"2.1","id":"indicator--1","created":"2026-08-01T00:00:00Z","modified":"2026-08-01T00:00:00Z","valid_from":"2026-08-01T00:00:00Z","pattern_type":"stix","pattern":{pattern}}}]}}"#
+    );
+    threat_intel(bundle.as_bytes());
+}
+
+/// Reduces the text to a family of user agents.
+pub fn user_agent(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let family = agent::family(&text);
+    assert!(family.product.len() <= PRODUCT_BYTES_MAX);
+    assert_eq!(family, agent::family(&format!("  {text} ")), "blanks around it say nothing");
+    assert!(!family.to_string().is_empty());
+}
+
+/// Reads the text as a time; what was read must come back from what is printed.
+pub fn time_stamp(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(time) = parse_time(&text) else { return };
+    let printed = time.to_string();
+    assert!(("2000"..="2099").contains(&&printed[..4]), "{printed}");
+    assert_eq!(parse_time(&printed), Some(time), "{printed}");
+}
