@@ -1,4 +1,4 @@
-//! Tables for spreadsheets: risky identities, detections, skipped records. Headings are Microsoft Graph's names.
+//! Tables for spreadsheets: risky identities, detections, skipped records. Headings are Microsoft Graph's.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -164,8 +164,8 @@ fn cell(value: Option<&Value>) -> String {
 }
 
 /// Spreadsheets run a cell that begins like a formula, and anybody who can name an application can write one
-/// (OWASP, "CSV Injection": `=`, `+`, `-`, `@`, tab, carriage return, line feed, and the full-width forms that
-/// some programs take for them). An apostrophe in front makes it text.
+/// (OWASP, "CSV Injection": `=`, `+`, `-`, `@`, tab, carriage return, line feed, and the full-width forms
+/// that some programs take for them). An apostrophe in front makes it text.
 fn harmless(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if is_formula { format!("'{text}") } else { text.to_owned() }

@@ -1,8 +1,8 @@
 //! The report: one HTML file that holds everything and loads nothing.
 //!
-//! No script, no external resource; the content security policy says so to the browser, too. Names, agents and
-//! messages come from logs, so they are written by strangers: they appear as text only, never in an attribute,
-//! and [`text::visible`] shows the characters that would otherwise hide.
+//! No script, no external resource; the content security policy says so to the browser, too. Names, agents
+//! and messages come from logs, so they are written by strangers: they appear as text only, never in an
+//! attribute, and [`text::visible`] shows the characters that would otherwise hide.
 
 mod plot;
 mod text;
@@ -159,12 +159,14 @@ fn header(analysis: &Analysis, headline: &str) -> Markup {
                     }
                 } }
                 div { dt { "False alarms" } dd {
-                    "Accepted: " (factor(budget.per_1000_and_day())) " per 1,000 identities and day. "
+                    "Accepted: " (budget.per_1000_and_day()) " per 1,000 identities and day. "
                     @match measured.false_alarm_rate() {
                         Some(rate) => {
-                            "Measured here: at most " (factor(rate)) ", for " (grouped(measured.unsupported)) " of the findings of "
-                            "medium and high rest on the events alone, in " (count(measured.identity_days, "identity-day"))
-                            "; each of them is counted as false, so the true rate is lower."
+                            "Measured here: at most " (factor(rate)) ". In "
+                            (count(measured.identity_days, "identity-day")) ", "
+                            (count(measured.unsupported, "finding"))
+                            " of medium or high had nothing but the sign-ins themselves to support it. Each "
+                            "such finding is counted as false, though some may be attacks."
                         }
                         None => "Not measured yet: that takes a whole day of events.",
                     }
@@ -186,7 +188,8 @@ fn span_words(span: Option<(Timestamp, Timestamp)>) -> Markup {
     html! {
         @match span {
             Some((from, to)) => {
-                (moment(from)) " to " (moment(to)) " UTC (" (count((to.day() - from.day() + 1).max(1) as u64, "day")) ")"
+                (moment(from)) " to " (moment(to)) " UTC ("
+                (count((to.day() - from.day() + 1).max(1) as u64, "day")) ")"
             }
             None => "no event",
         }
@@ -206,7 +209,9 @@ fn notices(notices: &[Notice], sections: &Sections<'_>) -> Markup {
                     @for notice in notices {
                         li {
                             p { (moment(notice.time)) ": " (folded(&notice.text, SENTENCE_MAX)) }
-                            @if !notice.service_principals.is_empty() { (notice_principals(notice, sections)) }
+                            @if !notice.service_principals.is_empty() {
+                                (notice_principals(notice, sections))
+                            }
                         }
                     }
                 }
@@ -223,7 +228,9 @@ fn notice_principals(notice: &Notice, sections: &Sections<'_>) -> Markup {
             ul.plain {
                 @for id in notice.service_principals.iter().take(NOTICE_PRINCIPALS_MAX) {
                     li { @match sections.by_principal.get(id.as_str()) {
-                        Some(at) => a href={ "#" (anchor(*at)) } { (clipped(name(&sections.principals[*at]), NAME_MAX)) },
+                        Some(at) => a href={ "#" (anchor(*at)) } {
+                            (clipped(name(&sections.principals[*at]), NAME_MAX))
+                        },
                         None => code { (clipped(id, NAME_MAX)) },
                     } }
                 }
@@ -254,7 +261,7 @@ fn overview(analysis: &Analysis, sections: &Sections<'_>) -> Markup {
                             th scope="col" { "Level" }
                             th scope="col" { "Identity" }
                             th scope="col" { "State" }
-                            th scope="col" { "Activity, first and last" }
+                            th scope="col" { "First and last" }
                             th scope="col" { "Strongest reason" }
                         } }
                         tbody { @for (at, principal) in analysis.risky.iter().enumerate() {
@@ -264,8 +271,8 @@ fn overview(analysis: &Analysis, sections: &Sections<'_>) -> Markup {
                 }
                 @if without_section > 0 {
                     p.note {
-                        "The first " (grouped(sections.principals.len() as u64)) " are described below; the JSON output holds the other "
-                        (grouped(without_section as u64)) " in full."
+                        "The first " (grouped(sections.principals.len() as u64)) " are described below; "
+                        "the JSON output holds the other " (grouped(without_section as u64)) " in full."
                     }
                 }
             }
@@ -292,10 +299,12 @@ fn overview_row(
                 }
                 span.id { (clipped(&principal.graph.app_id, NAME_MAX)) }
             }
-            td { (state_words(principal.graph.risk_state)) }
+            td.state { (state_words(principal.graph.risk_state)) }
             td.when { (moment(first)) br; (moment(last)) }
             td {
-                @if let Some(finding) = findings.first().map(|at| &analysis.findings[*at]) { (clipped(&reason(finding), REASON_MAX)) }
+                @if let Some(finding) = findings.first().map(|at| &analysis.findings[*at]) {
+                    (clipped(&reason(finding), REASON_MAX))
+                }
                 @if findings.len() > 1 { span.id { (count(findings.len() as u64, "finding")) } }
             }
         }
@@ -324,16 +333,21 @@ fn nothing_risky(analysis: &Analysis) -> Markup {
         div.quiet {
             p { strong { "No identity is risky." } }
             @if read.events() == 0 {
-                p { "Nothing was judged, either: no event of a workload identity was read. What was skipped, and why, stands below." }
+                p {
+                    "Nothing was judged, either: no event of a workload identity was read. What was skipped, "
+                    "and why, stands below."
+                }
             } @else {
                 p {
-                    "Looked at were " (count(read.events(), "event")) " of " (count(read.principals, "identity")) ", "
-                    (span_words(read.span)) ". In none was the evidence for an attack strong enough for a budget of "
-                    (factor(analysis.budget.per_1000_and_day())) " false alarms per 1,000 identities and day."
+                    "Looked at were " (count(read.events(), "event")) " of "
+                    (count(read.principals, "identity")) ", " (span_words(read.span))
+                    ". In none was the evidence for an attack strong enough to be listed, given the false "
+                    "alarms that are accepted: " (analysis.budget.per_1000_and_day())
+                    " per 1,000 identities and day."
                 }
                 p {
-                    "That no risk was found does not prove that there is none: an attack that looks like the identity’s own work, "
-                    "or that is missing from these logs, is not seen."
+                    "That no risk was found does not prove that there is none: an attack that looks like the "
+                    "identity’s own work, or that is missing from these logs, is not seen."
                 }
             }
         }
@@ -417,13 +431,21 @@ fn principal_facts(principal: &RiskyPrincipal) -> Markup {
             div { dt { "Object id" } dd { code { (clipped(&graph.id, NAME_MAX)) } } }
             div { dt { "Application id" } dd { code { (clipped(&graph.app_id, NAME_MAX)) } } }
             div { dt { "Tenant" } dd { code { (clipped(&principal.tenant, NAME_MAX)) } } }
-            div { dt { "Type" } dd { (clipped(&graph.service_principal_type, NAME_MAX)) ", " (if graph.is_enabled { "enabled" } else { "disabled" }) } }
-            div { dt { "Active" } dd { (moment(principal.activity.0)) " to " (moment(principal.activity.1)) } }
-            div { dt { "State" } dd { (state_words(graph.risk_state)) ", " (detail_words(graph.risk_detail)) } }
+            div { dt { "Type" } dd {
+                (clipped(&graph.service_principal_type, NAME_MAX)) ", "
+                (if graph.is_enabled { "enabled" } else { "disabled" })
+            } }
+            div { dt { "Active" } dd {
+                (moment(principal.activity.0)) " to " (moment(principal.activity.1))
+            } }
+            div { dt { "State" } dd {
+                (state_words(graph.risk_state)) ", " (detail_words(graph.risk_detail))
+            } }
             @if !principal.risk.history.is_empty() { div { dt { "Risk history" } dd { ol.history {
                 @for item in &principal.risk.history {
                     li {
-                        (moment(item.time)) " " (level(item.level)) " " (state_words(item.state)) ", " (detail_words(item.detail))
+                        (moment(item.time)) " " (level(item.level)) " " (state_words(item.state)) ", "
+                        (detail_words(item.detail))
                         @if let Some(by) = &item.initiated_by { ", by " (clipped(by, NAME_MAX)) }
                     }
                 }
@@ -458,10 +480,15 @@ fn activity(analysis: &Analysis, sections: &Sections<'_>, principal: &RiskyPrinc
                 (plot::timeline(timeline, span, &shown, sections.marks_max, &format!("{id}-plot")))
             }
             @if unmarked {
-                p.note { "Of a finding with many events, only the first ones, listed below, are marked as its own." }
+                p.note {
+                    "Of a finding with many events, only the first ones, listed below, are marked as its own."
+                }
             }
             @if timeline.omitted > 0 {
-                p.note { (count(timeline.omitted, "event")) " beyond what a plot can hold are left out; none belongs to a finding." }
+                p.note {
+                    (count(timeline.omitted, "event"))
+                    " left out, beyond what a plot can hold; none belongs to a finding."
+                }
             }
             (activity_table(timeline, &shown))
         }
@@ -472,19 +499,22 @@ fn activity(analysis: &Analysis, sections: &Sections<'_>, principal: &RiskyPrinc
 fn legend(timeline: &Timeline) -> Markup {
     html! {
         p.legend {
-            span { svg.key viewBox="0 0 16 16" aria-hidden="true" { circle.usual cx="8" cy="8" r="5" {} } "events; the larger, the more" }
-            span { svg.key viewBox="0 0 16 16" aria-hidden="true" { path.found d="M8 1l7 7l-7 7l-7-7z" {} } "events of a finding, with its number" }
+            (key(&html! { circle.usual cx="8" cy="8" r="5" {} }, "events; the larger, the more"))
+            @if timeline.points.iter().any(|point| point.finding.is_some()) {
+                (key(&html! { path.found d="M8 1l7 7l-7 7l-7-7z" {} }, "events of a finding"))
+            }
             @if timeline.points.iter().any(|point| point.failed > 0) {
-                span {
-                    svg.key viewBox="0 0 16 16" aria-hidden="true" { circle."usual failed" cx="8" cy="8" r="5" {} }
-                    "hollow: all failed"
-                }
+                (key(&html! { circle."usual failed" cx="8" cy="8" r="5" {} }, "hollow: all failed"))
             }
             @if !timeline.changes.is_empty() {
-                span { svg.key viewBox="0 0 16 16" aria-hidden="true" { path.change d="M8 13l-6-10h12z" {} } "directory change" }
+                (key(&html! { path.change d="M8 13l-6-10h12z" {} }, "directory change"))
             }
         }
     }
+}
+
+fn key(shape: &Markup, words: &str) -> Markup {
+    html! { span { svg.key viewBox="0 0 16 16" aria-hidden="true" { (shape) } (words) } }
 }
 
 fn activity_table(timeline: &Timeline, shown: &[Shown]) -> Markup {
@@ -507,20 +537,28 @@ fn activity_table(timeline: &Timeline, shown: &[Shown]) -> Markup {
                         th scope="col" { "Findings" }
                     } }
                     tbody { @for (network, points) in networks.iter().take(NETWORKS_MAX) {
-                        tr {
-                            th scope="row" { (clipped(&plot::network_name(*network, plot::name_of(points)), NAME_MAX)) }
-                            td { (some_of(points.iter().filter_map(|point| point.ip).map(|ip| ip.to_string()))) }
-                            td { (some_of(points.iter().map(|point| point.agent.clone()))) }
-                            td { (some_of(points.iter().map(|point| point.resource.clone()))) }
-                            td.when { (hours(points)) }
-                            td.number { (grouped(points.iter().map(|point| point.succeeded + point.failed).sum())) }
-                            td.number { (grouped(points.iter().map(|point| point.failed).sum())) }
-                            td { (numbers(points, shown)) }
-                        }
+                        @let name = plot::network_name(*network, plot::name_of(points), NAME_MAX);
+                        (network_row(&name, points, shown))
                     } }
                 }
             }
             @if more > 0 { p.note { (count(more as u64, "network")) " more with fewer events." } }
+        }
+    }
+}
+
+fn network_row(name: &str, points: &[&Point], shown: &[Shown]) -> Markup {
+    let total = |of: fn(&Point) -> u64| grouped(points.iter().map(|point| of(point)).sum());
+    html! {
+        tr {
+            th scope="row" { bdi { (name) } }
+            td { (some_of(points.iter().filter_map(|point| point.ip).map(|ip| ip.to_string()))) }
+            td { (some_of(points.iter().map(|point| point.agent.clone()))) }
+            td { (some_of(points.iter().map(|point| point.resource.clone()))) }
+            td.when { (hours(points)) }
+            td.number { (total(|point| point.succeeded + point.failed)) }
+            td.number { (total(|point| point.failed)) }
+            td { (numbers(points, shown)) }
         }
     }
 }
@@ -534,6 +572,7 @@ fn some_of(texts: impl Iterator<Item = String>) -> Markup {
             @if at > 0 { br; }
             (clipped(text, 44))
         }
+        @if texts.is_empty() { "none" }
         @if texts.len() > SHOWN { br; "and " (grouped((texts.len() - SHOWN) as u64)) " more" }
     }
 }
@@ -541,7 +580,9 @@ fn some_of(texts: impl Iterator<Item = String>) -> Markup {
 fn hours(points: &[&Point]) -> Markup {
     let hours = || points.iter().map(|point| point.hour);
     html! {
-        @if let (Some(first), Some(last)) = (hours().min(), hours().max()) { (moment(first)) br; (moment(last)) }
+        @if let (Some(first), Some(last)) = (hours().min(), hours().max()) {
+            (moment(first)) br; (moment(last))
+        }
     }
 }
 
@@ -572,11 +613,13 @@ fn finding_article(analysis: &Analysis, finding: &Finding, number: usize, id: &s
     let id = format!("{id}-finding-{number}");
     html! {
         article.finding aria-labelledby=(id) {
-            h3 id=(id) { "Finding " (number) ": " (type_words(finding.risk_event_type)) " " (level(finding.level)) }
+            h3 id=(id) {
+                "Finding " (number) ": " (type_words(finding.risk_event_type)) " " (level(finding.level))
+            }
             p.verdict { (folded(&explanation.verdict, SENTENCE_MAX)) }
             p.when {
-                (moment(finding.activity)) " to " (moment(finding.last_activity)) ", " (count(finding.events, "event"))
-                "; " (learning_words(finding.learning))
+                (moment(finding.activity)) " to " (moment(finding.last_activity)) ", "
+                (count(finding.events, "event")) "; " (learning_words(finding.learning))
                 @if finding.corroborated { "; supported by more than the sign-in itself" }
                 @if finding.late { "; some of its events arrived late" }
                 "."
@@ -636,18 +679,20 @@ fn evidence(analysis: &Analysis, finding: &Finding, number: usize) -> Markup {
                 tr {
                     th scope="row" { (clipped(dimension_words(&term.dimension), NAME_MAX)) }
                     td.number { (plot::factor_words(term.ln)) }
-                    td { (bars.bar(term.ln, if term.ln < 0.0 { "against" } else { "for" }, &[])) }
+                    @let class = if term.ln < 0.0 { "against" } else { "for" };
+                    td { (bars.bar(term.ln, class, &[])) }
                 }
             } }
             tfoot { tr {
                 th scope="row" { "Together" }
                 td.number { "1 : " (factor(finding.score.exp())) }
-                td { (bars.bar(finding.score, "all", &[low, medium, high])) }
+                td { (bars.bar(finding.score, "all", &[(low, "low"), (medium, "medium"), (high, "high")])) }
             } }
         }
         p.note {
-            "The marks on the last bar are where low (" (factor(low.exp())) "), medium (" (factor(medium.exp()))
-            ") and high (" (factor(high.exp())) ") begin; high needs less when something else supports it. "
+            "Low begins at 1 : " (factor(low.exp())) ", medium at 1 : " (factor(medium.exp()))
+            ", high at 1 : " (factor(high.exp()))
+            ", or at medium’s when something besides the sign-in supports it. "
             @if let Some(rate) = finding.measured_rate {
                 "Other findings at least this strong: " (factor(rate)) " per 1,000 identities and day here."
             }
@@ -676,8 +721,11 @@ fn event_ids(finding: &Finding) -> Markup {
         @if kept > 0 {
             details {
                 summary {
-                    @if finding.events > kept { "Ids of the first " (grouped(kept)) " of " (count(finding.events, "event")) }
-                    @else { "Ids of the " (count(kept, "event")) }
+                    @if finding.events > kept {
+                        "Ids of the first " (grouped(kept)) " of " (count(finding.events, "event"))
+                    } @else {
+                        "Ids of the " (count(kept, "event"))
+                    }
                 }
                 pre.ids tabindex="0" { @for id in &finding.event_ids { (visible(id)) "\n" } }
             }
@@ -692,8 +740,9 @@ fn what_was_read(analysis: &Analysis) -> Markup {
         section.last aria-labelledby="read" {
             h2 #read { "What was read" }
             p {
-                (count(read.records, "record")) " in " (count(read.files, "file")) " (" (text::bytes(read.bytes)) "): "
-                (count(read.events(), "event")) " taken in, " (count(read.repeated, "repeated event")) " counted once, "
+                (count(read.records, "record")) " in " (count(read.files, "file")) " ("
+                (text::bytes(read.bytes)) "): " (count(read.events(), "event")) " taken in, "
+                (count(read.repeated, "repeated event")) " counted once, "
                 (count(read.unreadable(), "record")) " damaged."
             }
             @if !read.by_type.is_empty() {
@@ -750,26 +799,39 @@ fn how_to_read(analysis: &Analysis) -> Markup {
             h2 #how { "How to read this" }
             dl.advice {
                 div { dt { "Evidence 1 : n" } dd {
-                    "What was seen is n times as likely if somebody else holds the credential as if the identity goes about its usual work. "
-                    "Factors of the dimensions multiply; bars show their logarithms, so lengths add up."
+                    "What was seen is n times as likely if somebody else holds the credential as if the "
+                    "identity goes about its usual work. Factors of the dimensions multiply; bars show "
+                    "their logarithms, so lengths add up."
                 } }
                 div { dt { "Not a probability" } dd {
-                    "Attacks are rare: even evidence of 1 : 1,000 can be harmless. That is why each finding says what would make it harmless."
+                    "Attacks are rare: even evidence of 1 : 1,000 can be harmless. That is why each finding "
+                    "says what would make it so."
                 } }
                 div { dt { "Low" } dd { "From 1 : " (low) ". Listed; nobody needs to be called." } }
-                div { dt { "Medium" } dd { "From 1 : " (medium) ", in a new network or on an indicator. Worth a look today." } }
-                div { dt { "High" } dd { "From 1 : " (high) ", or from medium when something besides the sign-in supports it. Act now." } }
+                div { dt { "Medium" } dd {
+                    "From 1 : " (medium) ", in a new network or on an indicator. Worth a look today."
+                } }
+                div { dt { "High" } dd {
+                    "From 1 : " (high) ", or from 1 : " (medium)
+                    " when something besides the sign-in supports it. Act now."
+                } }
                 div { dt { "Budget" } dd {
-                    "The false alarms you accept. Levels move with it, and a finding that nothing supports takes a share of it; "
-                    "when it is used up, further ones are listed as low."
+                    "The false alarms you accept. Levels move with it, and a finding that nothing else "
+                    "supports takes a share of it; when it is used up, further ones are listed as low."
                 } }
-                div { dt { "Measured rate" } dd { "An upper bound: all that nothing else supports is counted as false." } }
+                div { dt { "Measured rate" } dd {
+                    "A cautious count: every finding that nothing else supports is taken for a false one."
+                } }
                 div { dt { "Learning" } dd {
-                    "Cold: fewer than 3 runs on 2 days, judged by its peers, never above medium. Learning: its own rate of novelty is still "
-                    "uncertain. Learnt: judged by its own past."
+                    "Cold: fewer than 3 runs on 2 days, judged by its peers, never above medium. Learning: "
+                    "its own rate of novelty is still uncertain. Learnt: judged by its own past."
                 } }
-                div { dt { "Identity" } dd { "A service principal or managed identity; people are not judged here." } }
-                div { dt { "Repeatable" } dd { "The same logs, tables and budget give the same findings with the same ids." } }
+                div { dt { "Identity" } dd {
+                    "A service principal or managed identity; people are not judged here."
+                } }
+                div { dt { "Repeatable" } dd {
+                    "The same logs, tables and budget give the same findings with the same ids."
+                } }
             }
         }
     }

@@ -76,8 +76,13 @@ pub(crate) fn analysis() -> Analysis {
     }
     analysis.notices.push(Notice {
         time: START.plus(30 * DAY),
-        text: "4 identities moved together to the range of 192.0.2.64 (AS8075 Microsoft Corporation) since 2026-04-01 00:00: a change of network, judged once".to_owned(),
-        service_principals: vec![analysis.risky[2].graph.id.clone(), "11111111-0000-4000-8000-000000000009".to_owned()],
+        text: "4 identities moved together to the range of 192.0.2.64 (AS8075 Microsoft \
+                Corporation) since 2026-04-01 00:00: a change of network, judged once"
+            .to_owned(),
+        service_principals: vec![
+            analysis.risky[2].graph.id.clone(),
+            "11111111-0000-4000-8000-000000000009".to_owned(),
+        ],
     });
     analysis
 }
@@ -160,18 +165,31 @@ fn explanation(level: RiskLevel, name: &str) -> Explanation {
         _ => "Low",
     };
     Explanation {
-        verdict: format!("{level}. {name} used its secret …a7f2 from a new network while the old one kept working."),
+        verdict: format!(
+            "{level}. {name} used its secret …a7f2 from a new network while the old \
+                one kept working."
+        ),
         facts: [
-            "Source 203.0.113.9, hosting, AS64500 Example Hosting B.V. (NL). In 61 days and 58 runs this identity used 2 addresses, in AS3320 (DE). Chance of a new source per run: 0.40 % (its peers: 0.90 %). None of 14 other identities use AS64500.",
-            "Agent python-requests/2 is new here; no other identity uses it. Resource Microsoft Graph is new here.",
-            "The same credential was used from 2 usual addresses before: whoever signs in holds the known secret.",
-            "2026-04-23 11:02 to 13:40: 4 events from the new source, 3 from the old ones: two holders of one credential, not a move.",
+            "Source 203.0.113.9, hosting, AS64500 Example Hosting B.V. (NL). In 61 days and 58 runs \
+                this identity used 2 addresses, in AS3320 (DE). Chance of a new source per run: \
+                0.40 % (its peers: 0.90 %). None of 14 other identities use AS64500.",
+            "Agent python-requests/2 is new here; no other identity uses it. Resource Microsoft \
+                Graph is new here.",
+            "The same credential was used from 2 usual addresses before: whoever signs in holds the \
+                known secret.",
+            "2026-04-23 11:02 to 13:40: 4 events from the new source, 3 from the old ones: two \
+                holders of one credential, not a move.",
             "Evidence 1 : 41,000 (source 900, agent 5.4, parallel use 4.5, resource 2.6, credential 0.72).",
         ]
         .map(str::to_owned)
         .to_vec(),
-        harmless_if: "the owner runs a second instance in AS64500 on purpose, or the old one is about to stop".to_owned(),
-        check_first: "ask the owner of application b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f, key …a7f2 whether 203.0.113.9 is theirs; look at what the tokens were used for from 2026-04-23 11:02 on. Disabling the key stops 2 usual sources.".to_owned(),
+        harmless_if: "the owner runs a second instance in AS64500 on purpose, or the old one is \
+                about to stop"
+            .to_owned(),
+        check_first: "ask the owner of application b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f, key …a7f2 \
+                whether 203.0.113.9 is theirs; look at what the tokens were used for from \
+                2026-04-23 11:02 on. Disabling the key stops 2 usual sources."
+            .to_owned(),
     }
 }
 

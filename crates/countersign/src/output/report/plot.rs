@@ -1,5 +1,5 @@
-//! The plots: what an identity did over time, and what speaks for an attack. Inline SVG without style attributes,
-//! so that the report's content security policy can stay strict.
+//! The plots: what an identity did over time, and what speaks for an attack. Inline SVG without style
+//! attributes, so that the report's content security policy can stay strict.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ const COLUMNS_MAX: i64 = 110;
 /// Changes drawn; the table beside the plot lists them all.
 const CHANGES_MAX: usize = 60;
 /// Longest label of a row in characters.
-const LABEL_MAX: usize = 38;
+const LABEL_MAX: usize = 36;
 
 const WIDTH: f64 = 1080.0;
-const LEFT: f64 = 262.0;
+const LEFT: f64 = 276.0;
 const RIGHT: f64 = 14.0;
 const ROW: f64 = 24.0;
 const AXIS: f64 = 24.0;
@@ -51,14 +51,17 @@ pub(super) fn network(point: &Point) -> Network {
     point.ip.map(|_| (point.asn, point.country))
 }
 
-/// `AS3320 Deutsche Telekom AG (DE)`.
-pub(super) fn network_name(network: Network, as_name: &str) -> String {
+/// `AS3320 Deutsche Telekom AG (DE)`. Only the name is clipped: number and country tell networks apart.
+pub(super) fn network_name(network: Network, as_name: &str, characters_max: usize) -> String {
     let Some((asn, country)) = network else { return "No address recorded".to_owned() };
     let country = country.map_or(String::new(), |country| format!(" ({country})"));
     match (asn, as_name) {
         (0, _) => format!("Network unknown{country}"),
         (asn, "") => format!("AS{asn}{country}"),
-        (asn, name) => format!("AS{asn} {}{country}", clip(name, LABEL_MAX - 16)),
+        (asn, name) => {
+            let rest = format!("AS{asn} {country}").chars().count();
+            format!("AS{asn} {}{country}", clip(name, characters_max.saturating_sub(rest)))
+        }
     }
 }
 
@@ -125,7 +128,7 @@ fn rows(networks: &[(Network, Vec<&Point>)], bin: i64) -> Vec<Row> {
     let mut others = Row { label: String::new(), usual: BTreeMap::new(), found: BTreeMap::new() };
     for (at, (network, points)) in networks.iter().enumerate() {
         let mut row = Row {
-            label: network_name(*network, name_of(points)),
+            label: network_name(*network, name_of(points), LABEL_MAX),
             usual: BTreeMap::new(),
             found: BTreeMap::new(),
         };
@@ -153,8 +156,8 @@ pub(super) fn name_of<'a>(points: &[&'a Point]) -> &'a str {
     points.iter().map(|point| point.as_name.as_str()).find(|name| !name.is_empty()).unwrap_or("")
 }
 
-/// A finding as the timeline shows it: its place in [`crate::analyze::result::Analysis::findings`], the number it
-/// goes by in the section, its first and last event.
+/// A finding as the timeline shows it: its place among all findings, its number in the section, its first and
+/// last event.
 pub(super) struct Shown {
     pub(super) index: usize,
     pub(super) number: usize,
@@ -207,8 +210,8 @@ pub(super) fn timeline(
         svg.timeline viewBox={ "0 0 " (WIDTH) " " (n(height)) } role="img" aria-labelledby=(label) {
             title id=(label) { (spoken) }
             g.band { @for shown in findings {
-                rect x=(n(x(shown.from.0) - 3.0)) y=(n(top)) width=(n((x(shown.to.0) - x(shown.from.0)).max(0.0) + 6.0))
-                    height=(n(bottom - top)) {}
+                rect x=(n(x(shown.from.0) - 3.0)) y=(n(top)) height=(n(bottom - top))
+                    width=(n((x(shown.to.0) - x(shown.from.0)).max(0.0) + 6.0)) {}
             } }
             g.grid {
                 @for at in 0..=rows.len() {
@@ -220,12 +223,14 @@ pub(super) fn timeline(
                 text x=(n(x(time))) y=(n(bottom + 18.0)) { (text) }
             } }
             g.label { @for (at, row) in rows.iter().enumerate() {
-                text x=(LEFT - 10.0) y=(n(top + (at as f64 + 0.5) * ROW + 4.0)) { (clip(&row.label, LABEL_MAX)) }
+                text x=(LEFT - 10.0) y=(n(top + (at as f64 + 0.5) * ROW + 4.0)) { (row.label) }
             } }
             @if !timeline.changes.is_empty() {
                 g.label { text x=(LEFT - 10.0) y="15" { "Directory changes" } }
                 g.change { @for (time, words) in timeline.changes.iter().take(CHANGES_MAX) {
-                    path d={ "M" (n(x(time.0))) " 16l-5-9h10z" } { title { (time.minute()) ": " (clip(words, 160)) } }
+                    path d={ "M" (n(x(time.0))) " 16l-5-9h10z" } {
+                        title { (time.minute()) ": " (clip(words, 160)) }
+                    }
                 } }
                 g.fall { @for (time, _) in timeline.changes.iter().take(CHANGES_MAX) {
                     path d={ "M" (n(x(time.0))) " 16V" (n(bottom)) } {}
@@ -234,7 +239,8 @@ pub(super) fn timeline(
             @for (at, row) in rows.iter().enumerate() {
                 @let y = n(top + (at as f64 + 0.5) * ROW);
                 @for (class, failed_only) in [("usual", false), ("usual failed", true)] {
-                    @let marks: Vec<_> = row.usual.iter().filter(|(_, mark)| (mark.succeeded == 0) == failed_only).collect();
+                    @let marks: Vec<_> =
+                        row.usual.iter().filter(|(_, mark)| (mark.succeeded == 0) == failed_only).collect();
                     @if !marks.is_empty() {
                         g class=(class) { @for (column, mark) in marks {
                             circle cx=(n(middle(*column))) cy=(y) r=(n(mark.radius())) {
@@ -247,11 +253,12 @@ pub(super) fn timeline(
             @for (at, row) in rows.iter().enumerate() {
                 @let y = top + (at as f64 + 0.5) * ROW;
                 @for ((column, finding), mark) in &row.found {
-                    @let (centre, half) = (middle(*column), mark.radius() + 2.0);
+                    @let (centre, half) = (middle(*column), mark.radius() + 2.4);
                     path class=(if mark.succeeded == 0 { "found failed" } else { "found" })
-                        d={ "M" (n(centre)) " " (n(y - half)) "l" (n(half)) " " (n(half)) "l-" (n(half)) " " (n(half))
-                            "l-" (n(half)) "-" (n(half)) "z" } {
-                        title { "Finding " (number(*finding)) ", " (bin_words(*column, bin)) ": " (mark.words()) }
+                        d=(diamond(centre, y, half)) {
+                        title {
+                            "Finding " (number(*finding)) ", " (bin_words(*column, bin)) ": " (mark.words())
+                        }
                     }
                     @if first_time(&mut numbered, (at, *finding)) {
                         text.number x=(n(centre - half - 3.0)) y=(n(y + 4.0)) { (number(*finding)) }
@@ -260,6 +267,11 @@ pub(super) fn timeline(
             }
         }
     }
+}
+
+fn diamond(x: f64, y: f64, half: f64) -> String {
+    let (x, top, half) = (n(x), n(y - half), n(half));
+    format!("M{x} {top}l{half} {half}l-{half} {half}l-{half}-{half}z")
 }
 
 fn first_time<T: PartialEq>(seen: &mut Vec<T>, item: T) -> bool {
@@ -287,10 +299,10 @@ fn bin_words(column: i64, bin: i64) -> String {
     }
 }
 
-/// At most eight labels, on whole days where days are what is seen.
+/// At most ten labels, on whole days where days are what is seen.
 fn ticks(from: Timestamp, to: Timestamp) -> Vec<(i64, String)> {
     let length = to.0 - from.0;
-    let step = *STEPS.iter().find(|step| length / **step <= 7).unwrap_or(&STEPS[STEPS.len() - 1]);
+    let step = *STEPS.iter().find(|step| length / **step <= 9).unwrap_or(&STEPS[STEPS.len() - 1]);
     let first = from.0.div_euclid(step) + i64::from(from.0.rem_euclid(step) > 0);
     let last = to.0.div_euclid(step);
     (first..=last)
@@ -303,6 +315,10 @@ fn ticks(from: Timestamp, to: Timestamp) -> Vec<(i64, String)> {
 
 const BAR_WIDTH: f64 = 440.0;
 const BAR_HEIGHT: f64 = 14.0;
+/// Room beside the bars: half the name of a limit.
+const BAR_MARGIN: f64 = 16.0;
+/// Room below a bar for the names of its limits.
+const LIMIT_HEIGHT: f64 = 14.0;
 
 /// The scale that all bars of one finding share.
 pub(super) struct Bars {
@@ -321,19 +337,22 @@ impl Bars {
 
     fn x(&self, ln: f64) -> f64 {
         let ln = ln.clamp(self.least, self.most);
-        2.0 + (ln - self.least) / (self.most - self.least) * (BAR_WIDTH - 4.0)
+        BAR_MARGIN + (ln - self.least) / (self.most - self.least) * (BAR_WIDTH - 2.0 * BAR_MARGIN)
     }
 
-    /// One bar; `limits` are marked on it. What it shows stands beside it in words.
-    pub(super) fn bar(&self, ln: f64, class: &str, limits: &[f64]) -> Markup {
+    /// One bar; `limits` are marked and named below it. What it shows stands beside it in words.
+    pub(super) fn bar(&self, ln: f64, class: &str, limits: &[(f64, &'static str)]) -> Markup {
         let (zero, end) = (self.x(0.0), self.x(ln));
+        let height = if limits.is_empty() { BAR_HEIGHT } else { BAR_HEIGHT + LIMIT_HEIGHT };
         html! {
-            svg.bar viewBox={ "0 0 " (BAR_WIDTH) " " (BAR_HEIGHT) } aria-hidden="true" {
-                @for limit in limits {
-                    path.limit d={ "M" (n(self.x(*limit))) " 0V" (BAR_HEIGHT) } {}
-                }
-                rect class=(class) x=(n(zero.min(end))) y="3" width=(n((end - zero).abs().max(1.0))) height="8" {}
+            svg.bar viewBox={ "0 0 " (BAR_WIDTH) " " (height) } aria-hidden="true" {
+                rect class=(class) x=(n(zero.min(end))) y="3" width=(n((end - zero).abs().max(1.0)))
+                    height="8" {}
                 path.zero d={ "M" (n(zero)) " 0V" (BAR_HEIGHT) } {}
+                @for (limit, name) in limits {
+                    path.limit d={ "M" (n(self.x(*limit))) " 11v6" } {}
+                    text x=(n(self.x(*limit))) y="26" { (name) }
+                }
             }
         }
     }
@@ -359,7 +378,7 @@ mod tests {
         for days in [1, 2, 7, 30, 60, 180, 365, 1000] {
             let from = Timestamp(1_777_727_211_045_137);
             let ticks = ticks(from, from.plus(days * DAY));
-            assert!((2..=8).contains(&ticks.len()), "{days} days: {ticks:?}");
+            assert!((2..=10).contains(&ticks.len()), "{days} days: {ticks:?}");
             assert!(days < 7 || ticks.iter().all(|(time, _)| time % DAY == 0), "{days} days: {ticks:?}");
         }
     }

@@ -50,7 +50,10 @@ pub(super) fn folded(text: &str, characters_max: usize) -> Markup {
     html! {
         (clipped(text, characters_max))
         @if length > characters_max {
-            details { summary { "All " (count(length as u64, "character")) } p.full { bdi { (visible(text)) } } }
+            details {
+                summary { "All " (count(length as u64, "character")) }
+                p.full { bdi { (visible(text)) } }
+            }
         }
     }
 }
