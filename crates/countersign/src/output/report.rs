@@ -254,7 +254,7 @@ fn overview(analysis: &Analysis, sections: &Sections<'_>) -> Markup {
             @if analysis.risky.is_empty() {
                 (nothing_risky(analysis))
             } @else {
-                div.wide role="region" aria-labelledby="risky-caption" tabindex="0" {
+                div.wide role="group" aria-labelledby="risky-caption" tabindex="0" {
                     table.overview {
                         caption #risky-caption { "Riskiest first. Names lead to the details." }
                         thead { tr {
@@ -476,7 +476,7 @@ fn activity(analysis: &Analysis, sections: &Sections<'_>, principal: &RiskyPrinc
             p { "No event of it is left to draw." }
         } @else {
             (legend(timeline))
-            div.wide role="region" aria-label="Plot of the activity" tabindex="0" {
+            div.wide role="group" aria-label="Plot of the activity" tabindex="0" {
                 (plot::timeline(timeline, span, &shown, sections.marks_max, &format!("{id}-plot")))
             }
             @if unmarked {

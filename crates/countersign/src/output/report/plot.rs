@@ -21,7 +21,8 @@ const LABEL_MAX: usize = 36;
 
 const WIDTH: f64 = 1080.0;
 const LEFT: f64 = 276.0;
-const RIGHT: f64 = 14.0;
+/// Half a label of the time axis.
+const RIGHT: f64 = 34.0;
 const ROW: f64 = 24.0;
 const AXIS: f64 = 24.0;
 /// Room above the rows: the lane of directory changes.
@@ -87,11 +88,6 @@ impl Mark {
             0 => count(self.events(), "event"),
             failed => format!("{}, {failed} failed", count(self.events(), "event")),
         }
-    }
-
-    /// Grows with the logarithm: one event is visible, a million still fits the row.
-    fn radius(self) -> f64 {
-        (1.7 + (self.events() as f64).ln_1p() * 0.72).min(8.0)
     }
 }
 
@@ -205,6 +201,7 @@ pub(super) fn timeline(
         count(findings.len() as u64, "finding"),
         count(timeline.changes.len() as u64, "directory change"),
     );
+    let radius = radius(&rows, bin as f64 * scale);
     let mut numbered = Vec::new();
     html! {
         svg.timeline viewBox={ "0 0 " (WIDTH) " " (n(height)) } role="img" aria-labelledby=(label) {
@@ -243,7 +240,7 @@ pub(super) fn timeline(
                         row.usual.iter().filter(|(_, mark)| (mark.succeeded == 0) == failed_only).collect();
                     @if !marks.is_empty() {
                         g class=(class) { @for (column, mark) in marks {
-                            circle cx=(n(middle(*column))) cy=(y) r=(n(mark.radius())) {
+                            circle cx=(n(middle(*column))) cy=(y) r=(n(radius(*mark))) {
                                 title { (bin_words(*column, bin)) ": " (mark.words()) }
                             }
                         } }
@@ -253,7 +250,7 @@ pub(super) fn timeline(
             @for (at, row) in rows.iter().enumerate() {
                 @let y = top + (at as f64 + 0.5) * ROW;
                 @for ((column, finding), mark) in &row.found {
-                    @let (centre, half) = (middle(*column), mark.radius() + 2.4);
+                    @let (centre, half) = (middle(*column), radius(*mark) + 2.4);
                     path class=(if mark.succeeded == 0 { "found failed" } else { "found" })
                         d=(diamond(centre, y, half)) {
                         title {
@@ -267,6 +264,17 @@ pub(super) fn timeline(
             }
         }
     }
+}
+
+/// Size of a mark: grows with the logarithm of its events, so that one is visible beside a million. The
+/// largest of the plot fits its column and its row.
+fn radius(rows: &[Row], column_width: f64) -> impl Fn(Mark) -> f64 + use<> {
+    const LEAST: f64 = 1.8;
+    let marks = rows.iter().flat_map(|row| row.usual.values().chain(row.found.values()));
+    // Not below 50: where all is rare, rare should not look large.
+    let most = marks.map(|mark| mark.events()).max().unwrap_or(0).max(50) as f64;
+    let largest = (column_width * 0.55).clamp(3.2, ROW / 3.0);
+    move |mark| LEAST + (largest - LEAST) * (mark.events() as f64).ln_1p() / most.ln_1p()
 }
 
 fn diamond(x: f64, y: f64, half: f64) -> String {
