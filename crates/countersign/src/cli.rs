@@ -174,13 +174,15 @@ fn parse_budget(text: &str) -> Result<Budget, String> {
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
-    countersign_logs::parse_time(text).ok_or_else(|| "not a time: write 2026-05-02 or 2026-05-02T13:00:00Z".to_owned())
+    countersign_logs::parse_time(text)
+        .ok_or_else(|| "not a time: write 2026-05-02 or 2026-05-02T13:00:00Z".to_owned())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
     if text == "none" {
         return Ok(0.0);
     }
-    let share: f64 = text.parse().map_err(|_| "not a number: write a share such as 0.06, or none".to_owned())?;
+    let share: f64 =
+        text.parse().map_err(|_| "not a number: write a share such as 0.06, or none".to_owned())?;
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be between 0 and 1".to_owned()) }
 }

@@ -19,7 +19,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Follows bytes out of `total`; shows events per second beside them.
-    pub(crate) fn bytes(label: &'static str, total: u64, bytes: Arc<AtomicU64>, events: Arc<AtomicU64>) -> Self {
+    pub(crate) fn bytes(
+        label: &'static str,
+        total: u64,
+        bytes: Arc<AtomicU64>,
+        events: Arc<AtomicU64>,
+    ) -> Self {
         let template = "{prefix} [{bar:30}] {bytes} of {total_bytes}, {msg}, {eta} left";
         Self::follow(label, total, template, bytes, events)
     }
@@ -50,7 +55,8 @@ impl Progress {
         let first = events.load(Ordering::Relaxed);
         let thread = thread::spawn(move || {
             while !finished.load(Ordering::Relaxed) {
-                let rate = (events.load(Ordering::Relaxed) - first) as f64 / start.elapsed().as_secs_f64().max(0.1);
+                let rate =
+                    (events.load(Ordering::Relaxed) - first) as f64 / start.elapsed().as_secs_f64().max(0.1);
                 bar.set_position(position.load(Ordering::Relaxed).min(total));
                 bar.set_message(format!("{:.0} k events/s", rate / 1000.0));
                 thread::sleep(TICK);

@@ -23,7 +23,8 @@ const OPEN_FILES_MAX: usize = 256;
 pub(crate) fn run(arguments: &Simulate) -> Result<()> {
     let folder = &arguments.out;
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-    let mut entries = fs::read_dir(folder).with_context(|| format!("cannot look into `{}`", folder.display()))?;
+    let mut entries =
+        fs::read_dir(folder).with_context(|| format!("cannot look into `{}`", folder.display()))?;
     if entries.next().is_some() {
         bail!("`{}` is not empty: name a new folder, nothing is overwritten", folder.display());
     }
@@ -131,7 +132,8 @@ impl Files {
         let suffix = if self.gzip { ".gz" } else { "" };
         let path = self.folder.join(format!("{path}{suffix}"));
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         }
         let file = File::options().create(true).append(true).open(&path);
         let file = BufWriter::new(file.with_context(|| format!("cannot write `{}`", path.display()))?);

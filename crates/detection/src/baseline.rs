@@ -195,9 +195,7 @@ impl Baseline {
     /// How a value stands.
     pub(crate) fn standing(&self, table: Table, value: u32) -> Standing {
         let slots = self.table(table);
-        let Some(slot) = slots.iter().position(|slot| slot.value == value && slot.is_used()) else {
-            return Standing::New;
-        };
+        let Some(slot) = self.slot(table, value) else { return Standing::New };
         if slots[slot].is_pending() {
             return Standing::Pending { slot };
         }
@@ -205,6 +203,11 @@ impl Baseline {
         let (sum, values) = known.fold((0.0, 0_u32), |(sum, values), slot| (sum + slot.runs(), values + 1));
         let share = (f64::from(slots[slot].runs()) + 0.5) / (f64::from(sum) + f64::from(values) / 2.0);
         Standing::Known { slot, share }
+    }
+
+    /// Where a value is, known or in quarantine.
+    pub(crate) fn slot(&self, table: Table, value: u32) -> Option<usize> {
+        self.table(table).iter().position(|slot| slot.value == value && slot.is_used())
     }
 
     /// True when a value is in the baseline; cheaper than [`Baseline::standing`].

@@ -154,6 +154,9 @@ pub const PARALLEL_LN: f64 = 1.5;
 /// Events of the old sources after the new one appeared, before use counts as parallel: one may be a token
 /// that was on its way.
 pub const PARALLEL_EVENTS_MIN: u32 = 2;
+/// So many events of the old sources are continued use whatever their usual rate was.
+pub const PARALLEL_EVENTS_SURE: u32 = 10;
+
 /// Class of a new source from which on it is far from all known ones: no range that the identity or its peers
 /// use. Only such a source asks whether the identity has moved or is used by two.
 pub const FAR_CLASS: usize = 3;
@@ -161,17 +164,8 @@ pub const FAR_CLASS: usize = 3;
 /// deployments bring one.
 pub const NEAR_SOURCE_NOVELTIES_MIN: usize = 2;
 /// Software that people sit in front of. Not curl or bare HTTP libraries: scripts and attackers use those.
-pub const INTERACTIVE_AGENTS: [&str; 9] = [
-    "azure-cli",
-    "powershell",
-    "azurepowershell",
-    "windowspowershell",
-    "postmanruntime",
-    "chrome",
-    "edge",
-    "firefox",
-    "safari",
-];
+pub const INTERACTIVE_AGENTS: [&str; 8] =
+    ["azure-cli", "powershell", "azure powershell", "postmanruntime", "chrome", "edge", "firefox", "safari"];
 /// Hours of the day, in UTC, in which people work somewhere from the Atlantic to the Urals or the Americas.
 pub const OFFICE_HOURS: std::ops::Range<i64> = 5..19;
 

@@ -479,7 +479,7 @@ impl Tenant {
         if is_plain && is_usual(baseline, &values, occurrence.time) {
             // Values that are all known cannot reach low: 2 + 1 + 1 + 1 + 0.5 bounds what they add, and a known
             // source takes at least as much away.
-            self.learn(at, &values, None, occurrence.time);
+            self.learn_usual(at, &values, occurrence.time);
             self.old_source_event(policy, at, &values, occurrence.time);
             return;
         }
@@ -494,7 +494,7 @@ impl Tenant {
         if !is_first {
             self.judge(policy, at, occurrence, &values, &score);
         }
-        self.learn(at, &values, Some((&score, policy)), occurrence.time);
+        self.learn(at, &values, &score, policy, occurrence.time);
         self.old_source_event(policy, at, &values, occurrence.time);
     }
 
@@ -707,12 +707,7 @@ impl Tenant {
                 incident.indicators = indicators;
             }
         }
-        for (table, dimension, value) in [
-            (Table::Sources, Dimension::Source, values.source),
-            (Table::Agents, Dimension::Agent, Some(values.agent)),
-            (Table::Resources, Dimension::Resource, values.resource),
-            (Table::Credentials, Dimension::Credential, values.credential),
-        ] {
+        for (table, dimension, value) in values.tables() {
             if let (Some(value), Some(_)) = (value, score.novel(dimension)) {
                 incident.values.insert((table as u8, value));
             }
@@ -835,32 +830,71 @@ impl Tenant {
         }
     }
 
+    /// Takes an event into the baseline whose values are all there already.
+    fn learn_usual(&mut self, at: usize, values: &Values, time: Timestamp) {
+        let principal = &mut *self.principals[at];
+        let baseline = &mut principal.baseline;
+        let group = (baseline.archetype, principal.template);
+        let mut counted = false;
+        let mut slots = [None; 4];
+        for (place, (table, dimension, value)) in values.tables().into_iter().enumerate() {
+            let Some(slot) = value.and_then(|value| baseline.slot(table, value)) else { continue };
+            slots[place] = Some(slot);
+            if baseline.see(table, slot, time) {
+                counted = true;
+                self.peers.count(group, dimension, None, 1.0);
+            }
+        }
+        if let (Some(source), Some(credential)) = (slots[0], slots[3]) {
+            baseline.use_key_from(credential, source);
+        }
+        baseline.use_kind(values.kind);
+        if counted {
+            self.learn_place(at, values, time);
+            let baseline = &mut self.principals[at].baseline;
+            baseline.count_run();
+            baseline.see_hour(time, false);
+            self.peers.count(group, Dimension::Time, None, 1.0);
+        }
+    }
+
+    /// Network and country follow the source into the baseline, never ahead of it.
+    fn learn_place(&mut self, at: usize, values: &Values, time: Timestamp) {
+        let baseline = &mut self.principals[at].baseline;
+        if !values.source.is_some_and(|source| baseline.knows(Table::Sources, source)) {
+            return;
+        }
+        for (table, value) in [(Table::Networks, values.network), (Table::Countries, values.country)] {
+            if value == 0 {
+                continue;
+            }
+            if let Some(slot) = baseline.slot(table, value) {
+                baseline.see(table, slot, time);
+            } else {
+                baseline.add(table, value, 0, true, time);
+                self.peers.adopt(baseline.archetype, table, value);
+            }
+        }
+    }
+
     /// Takes the event into the baseline.
-    fn learn(&mut self, at: usize, values: &Values, judged: Option<(&Score, Policy)>, time: Timestamp) {
+    fn learn(&mut self, at: usize, values: &Values, score: &Score, policy: Policy, time: Timestamp) {
         let principal = &mut *self.principals[at];
         let template = principal.template;
         let baseline = &mut principal.baseline;
         let archetype = baseline.archetype;
         let group = (archetype, template);
-        let steadiness = judged.map_or(1.0, |(score, _)| 1.0 - score.novelty_rate);
+        let steadiness = 1.0 - score.novelty_rate;
         let peers = &mut self.peers;
         let is_first = baseline.runs() == 0;
-        let is_quiet = judged.is_none_or(|(score, policy)| score.total() < policy.budget.thresholds()[0]);
+        let is_quiet = score.total() < policy.budget.thresholds()[0];
         let is_cold = {
             let priors = peers.priors(archetype, template);
             baseline.learning(time, &priors[0]) == LearningState::Cold
         };
         let mut counted = false;
         let mut slots = [None; 4];
-        for (place, (table, dimension, value)) in [
-            (Table::Sources, Dimension::Source, values.source),
-            (Table::Agents, Dimension::Agent, Some(values.agent)),
-            (Table::Resources, Dimension::Resource, values.resource),
-            (Table::Credentials, Dimension::Credential, values.credential),
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        for (place, (table, dimension, value)) in values.tables().into_iter().enumerate() {
             let Some(value) = value else { continue };
             match baseline.standing(table, value) {
                 Standing::Known { slot, .. } => {
@@ -876,7 +910,7 @@ impl Tenant {
                 }
                 Standing::New => {
                     counted = true;
-                    let term = judged.and_then(|(score, _)| score.terms[dimension.index()]);
+                    let term = score.terms[dimension.index()];
                     let class = term.and_then(|term| term.novel).unwrap_or(0);
                     // Near or announced values are let in at once, and all while nothing is known yet.
                     let is_near =
@@ -902,21 +936,8 @@ impl Tenant {
             baseline.use_key_from(credential, source);
         }
         baseline.use_kind(values.kind);
-        // Network and country follow the source into the baseline, never ahead of it.
-        if values.source.is_some_and(|source| baseline.knows(Table::Sources, source)) {
-            for (table, value) in [(Table::Networks, values.network), (Table::Countries, values.country)] {
-                match baseline.standing(table, value) {
-                    _ if value == 0 => {}
-                    Standing::Known { slot, .. } | Standing::Pending { slot } => {
-                        baseline.see(table, slot, time);
-                    }
-                    Standing::New => {
-                        baseline.add(table, value, 0, true, time);
-                        peers.adopt(archetype, table, value);
-                    }
-                }
-            }
-        }
+        self.learn_place(at, values, time);
+        let (peers, baseline) = (&mut self.peers, &mut self.principals[at].baseline);
         if counted {
             baseline.count_run();
             let is_new_hour = !baseline.is_usual_hour(time);

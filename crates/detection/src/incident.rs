@@ -13,7 +13,8 @@ use crate::baseline::Table;
 use crate::budget::Circumstances;
 use crate::constants::{
     CO_MOVEMENT_LN, Dimension, FAR_CLASS, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN,
-    MOVED_LN_MAX, NEAR_SOURCE_NOVELTIES_MIN, PARALLEL_EVENTS_MIN, PARALLEL_LN, PARALLEL_RATE_MIN,
+    MOVED_LN_MAX, NEAR_SOURCE_NOVELTIES_MIN, PARALLEL_EVENTS_MIN, PARALLEL_EVENTS_SURE, PARALLEL_LN,
+    PARALLEL_RATE_MIN,
 };
 use crate::suspicious_signins::Score;
 
@@ -184,11 +185,12 @@ impl Incident {
         let silent_since = self.old_last.unwrap_or(self.first);
         let missed = expected(silent_since, self.last);
         let usual = self.old_last.map_or(0.0, |last| expected(self.first, last));
+        let goes_on = self.old_events >= PARALLEL_EVENTS_SURE
+            || self.old_events >= PARALLEL_EVENTS_MIN
+                && f64::from(self.old_events) >= PARALLEL_RATE_MIN * usual;
         self.movement = if missed >= MOVED_EXPECTED_MIN {
             Movement::Moved { expected: missed }
-        } else if self.old_events >= PARALLEL_EVENTS_MIN
-            && f64::from(self.old_events) >= PARALLEL_RATE_MIN * usual
-        {
+        } else if self.movement == Movement::Parallel || goes_on {
             Movement::Parallel
         } else {
             Movement::Undecided

@@ -34,6 +34,18 @@ pub(crate) struct Values {
     pub(crate) kind: CredentialKind,
 }
 
+impl Values {
+    /// Each value with its table and dimension; `None` where the event has none.
+    pub(crate) fn tables(&self) -> [(Table, Dimension, Option<u32>); 4] {
+        [
+            (Table::Sources, Dimension::Source, self.source),
+            (Table::Agents, Dimension::Agent, Some(self.agent)),
+            (Table::Resources, Dimension::Resource, self.resource),
+            (Table::Credentials, Dimension::Credential, self.credential),
+        ]
+    }
+}
+
 /// How one dimension speaks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Term {

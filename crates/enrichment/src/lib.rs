@@ -13,6 +13,7 @@ pub mod build;
 mod column;
 mod date;
 pub mod ip;
+pub mod memo;
 pub mod mmdb;
 pub mod sources;
 pub mod table;
@@ -21,6 +22,7 @@ pub mod threat_intel;
 use countersign_model::event::Event;
 use countersign_model::source::Enrichment;
 
+pub use memo::Memo;
 pub use sources::Sources;
 pub use table::IpTable;
 pub use threat_intel::ThreatIntelligence;

@@ -9,12 +9,12 @@ use crate::fields::Raw;
 use crate::text;
 use crate::time;
 
-pub(crate) fn decode<'a>(mut raw: Raw<'a>, api: Api) -> Result<ApiActivity<'a>, Unreadable> {
+pub(crate) fn decode<'a>(raw: &mut Raw<'a>, api: Api) -> Result<ApiActivity<'a>, Unreadable> {
     let tenant = TenantId(raw.tenant());
-    let Raw { mut envelope, mut properties, has_properties, .. } = raw;
+    let Raw { envelope, properties, has_properties, .. } = raw;
     let envelope_time = std::mem::take(&mut envelope.time).or(&mut envelope.time_generated);
     let mut caller = std::mem::take(&mut envelope.caller_ip_address);
-    let fields = if has_properties { &mut properties } else { &mut envelope };
+    let fields = if *has_properties { properties } else { envelope };
 
     let mut generated = std::mem::take(&mut fields.time_generated);
     let time_text = generated.or(&mut { envelope_time });

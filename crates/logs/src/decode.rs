@@ -141,7 +141,7 @@ fn decode_nested(batch: &Batch, sink: &mut dyn Sink, depth: usize) {
         match &batch.shape {
             Shape::Json => value(text, record.line, sink, depth),
             Shape::Csv(header) => match header.row(text) {
-                Ok(raw) => route(raw, record.line, sink),
+                Ok(mut raw) => route(&mut raw, record.line, sink),
                 Err(reason) => sink.skip(record.line, Skip::Unreadable(Unreadable::new(reason))),
             },
         }
@@ -153,10 +153,11 @@ fn value(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
     if depth < NESTING_MAX && starts_container(text) {
         return container(text, line, sink, depth);
     }
-    match json::parse(text) {
-        Ok(raw) if is_known(&raw) => route(raw, line, sink),
-        Ok(raw) if raw.properties_text.is_some() => properties_in_string(&raw, line, sink),
-        Ok(_) => unknown(text, line, sink, depth),
+    let mut raw = Raw::default();
+    match json::parse(text, &mut raw) {
+        Ok(()) if is_known(&raw) => route(&mut raw, line, sink),
+        Ok(()) if raw.properties_text.is_some() => properties_in_string(&mut raw, line, sink),
+        Ok(()) => unknown(text, line, sink, depth),
         Err(_) => sink.skip(line, Skip::Unreadable(damaged(text))),
     }
 }
@@ -182,9 +183,10 @@ fn container(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
         // A single object that is no container after all comes back whole.
         let is_same = batch.records.len() == 1 && batch.records[0].range.len() == text.trim_ascii().len();
         if is_same {
-            match json::parse(text) {
-                Ok(raw) if is_known(&raw) => route(raw, line, sink),
-                Ok(_) => unknown(text, line, sink, depth + 1),
+            let mut raw = Raw::default();
+            match json::parse(text, &mut raw) {
+                Ok(()) if is_known(&raw) => route(&mut raw, line, sink),
+                Ok(()) => unknown(text, line, sink, depth + 1),
                 Err(_) => sink.skip(line, Skip::Unreadable(damaged(text))),
             }
         } else {
@@ -201,7 +203,7 @@ fn answer(text: &[u8], line: u64, sink: &mut dyn Sink) {
         Ok(rows) => {
             for row in rows {
                 match row {
-                    Ok(raw) => route(raw, line, sink),
+                    Ok(mut raw) => route(&mut raw, line, sink),
                     Err(reason) => sink.skip(line, Skip::Unreadable(Unreadable::new(reason))),
                 }
             }
@@ -231,8 +233,8 @@ fn is_graph_sign_in(record: &Fields<'_>) -> bool {
         && record.risk_event_type.is_absent()
 }
 
-fn route(raw: Raw<'_>, line: u64, sink: &mut dyn Sink) {
-    let log_type = match classify(&raw) {
+fn route(raw: &mut Raw<'_>, line: u64, sink: &mut dyn Sink) {
+    let log_type = match classify(raw) {
         Ok(log_type) => log_type,
         Err(skip) => return sink.skip(line, skip),
     };
@@ -304,16 +306,18 @@ fn classify(raw: &Raw<'_>) -> Result<LogType, Skip> {
 const UNKNOWN: &str = "JSON object is no record of a known log: neither a diagnostic envelope, a Graph object nor a Log Analytics row";
 
 /// `properties` may come as a string of JSON.
-fn properties_in_string(raw: &Raw<'_>, line: u64, sink: &mut dyn Sink) {
-    let Some(text) = &raw.properties_text else { return };
-    let Ok(inner) = json::parse(text.as_bytes()) else {
+fn properties_in_string(raw: &mut Raw<'_>, line: u64, sink: &mut dyn Sink) {
+    let Some(text) = raw.properties_text.take() else { return };
+    // The outer record lives longer than the text, so its fields move to one that does not.
+    let mut whole = Raw::default();
+    if json::parse(text.as_bytes(), &mut whole).is_err() {
         let unreadable = Unreadable::new("field `properties` is a string that holds no JSON object");
         return sink.skip(line, Skip::Unreadable(unreadable));
-    };
-    let mut outer = raw.clone();
-    outer.properties = inner.envelope;
-    outer.has_properties = true;
-    route(outer, line, sink);
+    }
+    whole.properties = std::mem::take(&mut whole.envelope);
+    whole.envelope = raw.envelope.clone();
+    whole.has_properties = true;
+    route(&mut whole, line, sink);
 }
 
 /// The slow path for objects that are no record: records inside messages of log shippers, and names for the

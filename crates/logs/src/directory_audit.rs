@@ -11,15 +11,16 @@ use crate::fields::{Fields, Initiator, Raw, Scalar};
 use crate::text;
 use crate::time;
 
-pub(crate) fn decode<'a>(mut raw: Raw<'a>) -> Result<DirectoryAudit<'a>, Unreadable> {
+pub(crate) fn decode<'a>(raw: &mut Raw<'a>) -> Result<DirectoryAudit<'a>, Unreadable> {
     let tenant = TenantId(raw.tenant());
-    let Raw { mut envelope, mut properties, has_properties, .. } = raw;
+    let Raw { envelope, properties, has_properties, .. } = raw;
+    let has_properties = *has_properties;
     let caller = envelope.caller_ip_address.take();
     let envelope_time = std::mem::take(&mut envelope.time).or(&mut envelope.time_generated);
     let mut envelope_operation = std::mem::take(&mut envelope.operation_name);
     let envelope_id = if has_properties { Id::NONE } else { envelope.correlation_id.take_id() };
     let mut envelope_correlation = std::mem::take(&mut envelope.correlation_id);
-    let fields: &mut Fields<'a> = if has_properties { &mut properties } else { &mut envelope };
+    let fields: &mut Fields<'a> = if has_properties { properties } else { envelope };
 
     let mut activity_time = std::mem::take(&mut fields.activity_date_time);
     let mut time_text = activity_time.or(&mut { envelope_time });

@@ -12,9 +12,11 @@ use crate::fields::{App, Fields, Initiator, Key, Raw, Scalar, User, modified_pro
 /// Most targets, and most modified properties of one target, that are kept of a directory audit.
 const ITEMS_MAX: usize = 256;
 
-/// Parses one JSON object.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Raw<'_>, sonic_rs::Error> {
-    sonic_rs::from_slice(bytes)
+/// Parses one JSON object into `raw`, which must be new: it takes 2 KB, so it is filled in place.
+pub(crate) fn parse<'a>(bytes: &'a [u8], raw: &mut Raw<'a>) -> Result<(), sonic_rs::Error> {
+    let mut deserializer = sonic_rs::Deserializer::from_slice(bytes);
+    RawSeed { raw }.deserialize(&mut deserializer)?;
+    deserializer.end()
 }
 
 /// The structured fields of a CSV cell or of a column that holds JSON text.
@@ -106,27 +108,32 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
     }
 }
 
-impl<'de> Deserialize<'de> for Raw<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RawVisitor;
-        impl<'de> Visitor<'de> for RawVisitor {
-            type Value = Raw<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a record, which is a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut raw = Raw::default();
-                while let Some(key) = map.next_key::<Key>()? {
-                    if key == Key::Properties {
-                        map.next_value_seed(PropertiesSeed { raw: &mut raw })?;
-                    } else {
-                        field(key, &mut raw.envelope, &mut map)?;
-                    }
-                }
-                Ok(raw)
+struct RawSeed<'r, 'de> {
+    raw: &'r mut Raw<'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for RawSeed<'_, 'de> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RawSeed<'_, 'de> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record, which is a JSON object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let raw = self.raw;
+        while let Some(key) = map.next_key::<Key>()? {
+            if key == Key::Properties {
+                map.next_value_seed(PropertiesSeed { raw })?;
+            } else {
+                field(key, &mut raw.envelope, &mut map)?;
             }
         }
-        deserializer.deserialize_map(RawVisitor)
+        Ok(())
     }
 }
 

@@ -30,12 +30,13 @@ pub(crate) fn kind_of_graph_object(fields: &Fields<'_>) -> Option<SignInKind> {
     }
 }
 
-pub(crate) fn decode<'a>(mut raw: Raw<'a>, kind: SignInKind) -> Result<SignIn<'a>, Unreadable> {
+pub(crate) fn decode<'a>(raw: &mut Raw<'a>, kind: SignInKind) -> Result<SignIn<'a>, Unreadable> {
     let tenant = TenantId(raw.tenant());
-    let Raw { mut envelope, mut properties, has_properties, .. } = raw;
+    let Raw { envelope, properties, has_properties, .. } = raw;
+    let has_properties = *has_properties;
     let envelope_result = envelope.result_type.integer();
     let envelope_time = std::mem::take(&mut envelope.time).or(&mut envelope.time_generated);
-    let fields = if has_properties { &mut properties } else { &mut envelope };
+    let fields = if has_properties { &mut *properties } else { &mut *envelope };
 
     // Envelope `time` is when a sign-in was written, minutes after it happened: second choice only.
     let mut created = std::mem::take(&mut fields.created_date_time);
@@ -69,7 +70,7 @@ pub(crate) fn decode<'a>(mut raw: Raw<'a>, kind: SignInKind) -> Result<SignIn<'a
         _ if has_properties => envelope.caller_ip_address.take(),
         _ => fields.caller_ip_address.take(),
     };
-    let fields = if has_properties { &mut properties } else { &mut envelope };
+    let fields = if has_properties { &mut *properties } else { &mut *envelope };
     Ok(SignIn {
         id: EventId(fields.id.take_id()),
         time,

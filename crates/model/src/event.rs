@@ -33,6 +33,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Tenant whose directory it concerns.
+    pub fn tenant(&self) -> &TenantId<'a> {
+        match self {
+            Event::SignIn(event) => &event.tenant,
+            Event::DirectoryAudit(event) => &event.tenant,
+            Event::ApiActivity(event) => &event.tenant,
+        }
+    }
+
     /// Stable id; empty when the record has none.
     pub fn id(&self) -> &EventId<'a> {
         match self {

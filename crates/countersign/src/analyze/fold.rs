@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 use countersign_detection::detector::Observed;
 use countersign_detection::{Detector, Policy};
-use countersign_enrichment::Enricher;
+use countersign_enrichment::{Enricher, Memo};
 use countersign_model::event::Event;
 
 use super::read::Watch;
@@ -34,15 +34,22 @@ struct Batch {
 }
 
 /// Folds all events.
-pub(crate) fn fold(events: &mut Merge, enricher: &Enricher, policy: Policy, total: u64, watch: &Watch) -> Result<Folded> {
+pub(crate) fn fold(
+    events: &mut Merge,
+    enricher: &Enricher,
+    policy: Policy,
+    total: u64,
+    watch: &Watch,
+) -> Result<Folded> {
     watch.events.store(0, Ordering::Relaxed);
     let _progress = Progress::events("detecting", total, watch.events.clone());
     thread::scope(|scope| {
         let (send, receive) = sync_channel::<Batch>(QUEUE_BATCHES);
         let merging = scope.spawn(move || merge(events, &send, watch));
         let mut folded = Folded { detector: Detector::new(policy), repeated: 0 };
+        let mut memo = Memo::new(enricher);
         for batch in receive {
-            observe(&batch, enricher, &mut folded)?;
+            observe(&batch, &mut memo, &mut folded)?;
             watch.events.fetch_add(batch.ends.len() as u64, Ordering::Relaxed);
         }
         merging.join().map_err(|_| anyhow!("merging ended unexpectedly"))??;
@@ -70,12 +77,12 @@ fn merge(events: &mut Merge, send: &SyncSender<Batch>, watch: &Watch) -> Result<
     }
 }
 
-fn observe(batch: &Batch, enricher: &Enricher, folded: &mut Folded) -> Result<()> {
+fn observe(batch: &Batch, memo: &mut Memo<'_>, folded: &mut Folded) -> Result<()> {
     let mut start = 0;
     for end in &batch.ends {
         let event = decode(&batch.bytes[start..*end])?;
         start = *end;
-        let enrichment = enricher.enrich(&event);
+        let enrichment = memo.enrich(&event);
         if folded.detector.observe(&event, &enrichment) == Observed::Repeated {
             folded.repeated += 1;
         }

@@ -48,7 +48,8 @@ pub(crate) fn expand(arguments: &[String]) -> Result<Vec<Input>> {
             add(path, &mut files)?;
         } else if argument.contains(['*', '?', '[']) {
             let before = files.len();
-            let pattern = glob::glob(argument).with_context(|| format!("pattern `{argument}` cannot be read"))?;
+            let pattern =
+                glob::glob(argument).with_context(|| format!("pattern `{argument}` cannot be read"))?;
             for found in pattern {
                 add(&found.with_context(|| format!("pattern `{argument}`"))?, &mut files)?;
             }

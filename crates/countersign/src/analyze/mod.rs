@@ -50,7 +50,8 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     let feeds = read_files(&arguments.threat_intel)?;
     let sources = sources(&arguments.mmdb)?;
     if let Some(folder) = &arguments.temp_dir {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     }
 
     let total = inputs.iter().map(inputs::Input::size).sum();
@@ -103,9 +104,12 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
 fn narrow(analysis: &mut Analysis, arguments: &Analyze) {
     let is_recent = |last: Timestamp| arguments.since.is_none_or(|since| last >= since);
     let wanted = arguments.principal.as_deref();
-    let is_wanted = |names: [&str; 3]| wanted.is_none_or(|wanted| names.iter().any(|name| name.eq_ignore_ascii_case(wanted)));
+    let is_wanted = |names: [&str; 3]| {
+        wanted.is_none_or(|wanted| names.iter().any(|name| name.eq_ignore_ascii_case(wanted)))
+    };
     analysis.findings.retain(|finding| {
-        is_recent(finding.last_activity) && is_wanted([&finding.service_principal, &finding.app, &finding.name])
+        is_recent(finding.last_activity)
+            && is_wanted([&finding.service_principal, &finding.app, &finding.name])
     });
     let findings = &analysis.findings;
     analysis.risky.retain_mut(|principal| {
@@ -163,7 +167,8 @@ fn sources(databases: &[PathBuf]) -> Result<Sources> {
 
 fn mmdb(path: &Path) -> Result<MmdbSource> {
     let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    MmdbSource::from_bytes(bytes).with_context(|| format!("`{}` is no MaxMind or IPinfo database", path.display()))
+    MmdbSource::from_bytes(bytes)
+        .with_context(|| format!("`{}` is no MaxMind or IPinfo database", path.display()))
 }
 
 fn address_tables(sources: &Sources) -> String {
@@ -184,7 +189,12 @@ fn threat_intelligence(
 }
 
 fn feed_line(summary: &FeedSummary) -> String {
-    let mut line = format!("{}: {}, {} in force", summary.feed, summary.format, output::count(summary.indicators as u64, "indicator"));
+    let mut line = format!(
+        "{}: {}, {} in force",
+        summary.feed,
+        summary.format,
+        output::count(summary.indicators as u64, "indicator")
+    );
     let not_applicable: usize = summary.not_applicable.values().sum();
     for (count, what) in [
         (summary.expired, "expired"),

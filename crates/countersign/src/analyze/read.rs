@@ -83,7 +83,8 @@ impl Counts {
             Skip::Unreadable(unreadable) => (true, unreadable.detail.as_str()),
         };
         let place = (input, line);
-        let entry = self.skipped.entry((skip.to_string(), unreadable)).or_insert((0, place, detail.to_owned()));
+        let entry =
+            self.skipped.entry((skip.to_string(), unreadable)).or_insert((0, place, detail.to_owned()));
         entry.0 += 1;
         if place < entry.1 {
             (entry.1, entry.2) = (place, detail.to_owned());
@@ -103,7 +104,9 @@ impl Counts {
             }
         }
         self.span = match (self.span, other.span) {
-            (Some((from, to)), Some((other_from, other_to))) => Some((from.min(other_from), to.max(other_to))),
+            (Some((from, to)), Some((other_from, other_to))) => {
+                Some((from.min(other_from), to.max(other_to)))
+            }
             (span, other) => span.or(other),
         };
     }
@@ -142,7 +145,12 @@ impl Sink for Collect<'_> {
 }
 
 /// Reads every input to its end.
-pub(crate) fn read(inputs: &[Input], sorter: Sorter, until: Option<Timestamp>, watch: &Watch) -> Result<ReadEvents> {
+pub(crate) fn read(
+    inputs: &[Input],
+    sorter: Sorter,
+    until: Option<Timestamp>,
+    watch: &Watch,
+) -> Result<ReadEvents> {
     let threads = thread::available_parallelism().map_or(2, NonZero::get);
     let sorter = Mutex::new(sorter);
     let counts = Mutex::new(Counts::default());
@@ -205,7 +213,13 @@ fn note(first: &Mutex<Option<anyhow::Error>>, error: anyhow::Error) {
 }
 
 /// Reads one input and hands on its batches.
-fn frame(at: usize, input: &Input, send: &SyncSender<Work>, counts: &Mutex<Counts>, watch: &Watch) -> Result<()> {
+fn frame(
+    at: usize,
+    input: &Input,
+    send: &SyncSender<Work>,
+    counts: &Mutex<Counts>,
+    watch: &Watch,
+) -> Result<()> {
     let mut framer = Framer::new();
     let mut source = source::open(input, Arc::clone(&watch.bytes))?;
     let mut buffer = vec![0; READ_BYTES];
@@ -244,7 +258,9 @@ fn frame(at: usize, input: &Input, send: &SyncSender<Work>, counts: &Mutex<Count
 fn compression_words(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "its compression is cut off; copy it again".to_owned(),
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => "its compression is damaged; copy it again".to_owned(),
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
+            "its compression is damaged; copy it again".to_owned()
+        }
         _ => error.to_string(),
     }
 }
@@ -295,7 +311,11 @@ fn summary(inputs: &[Input], counts: Counts, watch: &Watch) -> Read {
         files: inputs.len() as u64,
         bytes: watch.bytes.load(Ordering::Relaxed),
         records: counts.records,
-        by_type: counts.by_type.into_iter().map(|(log_type, count)| (log_type.name().to_owned(), count)).collect(),
+        by_type: counts
+            .by_type
+            .into_iter()
+            .map(|(log_type, count)| (log_type.name().to_owned(), count))
+            .collect(),
         skipped: skipped.collect(),
         repeated: 0,
         span: counts.span,

@@ -105,13 +105,20 @@ impl Sorter {
             None => tempfile::tempfile(),
         };
         let place = || self.folder.as_ref().map_or_else(std::env::temp_dir, Clone::clone);
-        let advice = || format!("cannot write sorted events to `{}`: name another folder with --temp-dir", place().display());
+        let advice = || {
+            format!(
+                "cannot write sorted events to `{}`: name another folder with --temp-dir",
+                place().display()
+            )
+        };
         let file = file.with_context(advice)?;
         let mut writer = BufWriter::with_capacity(1 << 20, file);
         let mut written = 0;
         let mut merge = Merge::new(std::mem::take(&mut self.chunks), Vec::new())?;
         while let Some((key, event)) = merge.next()? {
-            let head = [&key.time.to_le_bytes()[..], &key.tie.to_le_bytes(), &(event.len() as u32).to_le_bytes()].concat();
+            let head =
+                [&key.time.to_le_bytes()[..], &key.tie.to_le_bytes(), &(event.len() as u32).to_le_bytes()]
+                    .concat();
             writer.write_all(&head).and_then(|()| writer.write_all(event)).with_context(advice)?;
             written += (head.len() + event.len()) as u64;
         }
@@ -157,9 +164,10 @@ impl Sorted {
 impl Merge {
     fn new(chunks: Vec<Chunk>, runs: Vec<File>) -> Result<Self> {
         let chunks = chunks.into_iter().map(|chunk| Sorted::Chunk { chunk, next: 0 });
-        let runs = runs
-            .into_iter()
-            .map(|file| Sorted::Run { file: BufReader::with_capacity(RUN_BUFFER_BYTES, file), event: Vec::new() });
+        let runs = runs.into_iter().map(|file| Sorted::Run {
+            file: BufReader::with_capacity(RUN_BUFFER_BYTES, file),
+            event: Vec::new(),
+        });
         let inputs = chunks.chain(runs).collect();
         let mut merge = Self { inputs, heads: BinaryHeap::new(), ties: Vec::new(), current: None };
         merge.rewind()?;
@@ -215,7 +223,9 @@ impl Merge {
                 *next += 1;
                 chunk.index.get(*next - 1).map(|(key, ..)| *key)
             }
-            Sorted::Run { file, event } => read_event(file, event).context("cannot read sorted events back")?,
+            Sorted::Run { file, event } => {
+                read_event(file, event).context("cannot read sorted events back")?
+            }
         };
         self.heads.extend(key.map(|key| Reverse((key, input))));
         Ok(())
@@ -280,7 +290,7 @@ mod tests {
             sorter.push(chunk).unwrap();
         }
         let mut merge = sorter.into_merge().unwrap();
-        let mut read = |merge: &mut Merge| {
+        let read = |merge: &mut Merge| {
             let mut found = Vec::new();
             while let Some((_, event)) = merge.next().unwrap() {
                 found.push(event.to_vec());

@@ -77,7 +77,12 @@ pub(crate) fn collect(
 }
 
 /// Adds an event to its point; false when there are too many.
-fn point(event: &Event<'_>, finding: Option<usize>, enricher: &Enricher, places: &mut BTreeMap<Place, Point>) -> bool {
+fn point(
+    event: &Event<'_>,
+    finding: Option<usize>,
+    enricher: &Enricher,
+    places: &mut BTreeMap<Place, Point>,
+) -> bool {
     let (resource, succeeded) = match event {
         Event::SignIn(sign_in) => (sign_in.resource_name.as_ref(), sign_in.error_code == 0),
         Event::ApiActivity(call) => ("Microsoft Graph call", call.status < 400),
@@ -113,7 +118,11 @@ fn point(event: &Event<'_>, finding: Option<usize>, enricher: &Enricher, places:
 }
 
 /// Notes a change of the directory with every risky identity that it concerns.
-fn change(audit: &DirectoryAudit<'_>, apps: &HashMap<&str, &str>, timelines: &mut BTreeMap<String, Timeline>) {
+fn change(
+    audit: &DirectoryAudit<'_>,
+    apps: &HashMap<&str, &str>,
+    timelines: &mut BTreeMap<String, Timeline>,
+) {
     let mut concerned: Vec<String> = audit.targets.iter().map(|target| target.id.to_string()).collect();
     if let Some(principal) = apps.get(audit.app.to_string().as_str()) {
         concerned.push((*principal).to_owned());
@@ -125,9 +134,13 @@ fn change(audit: &DirectoryAudit<'_>, apps: &HashMap<&str, &str>, timelines: &mu
             && timeline.changes.len() < CHANGES_MAX
         {
             let by = match &audit.initiated_by {
-                Actor::User { user_principal_name, .. } if !user_principal_name.is_empty() => user_principal_name.to_string(),
+                Actor::User { user_principal_name, .. } if !user_principal_name.is_empty() => {
+                    user_principal_name.to_string()
+                }
                 Actor::User { id, .. } => format!("user {id}"),
-                Actor::App { name, service_principal, .. } if name.is_empty() => format!("application {service_principal}"),
+                Actor::App { name, service_principal, .. } if name.is_empty() => {
+                    format!("application {service_principal}")
+                }
                 Actor::App { name, .. } => format!("application {name}"),
                 Actor::Unknown => "an unnamed actor".to_owned(),
             };

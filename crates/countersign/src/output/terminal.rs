@@ -62,7 +62,10 @@ pub(super) fn write(analysis: &Analysis, spilled: u64, style: Style, out: &mut i
         writeln!(
             out,
             "{}",
-            style.bold(&format!("No risk found among {}.", count(analysis.read.principals, "workload identit")))
+            style.bold(&format!(
+                "No risk found among {}.",
+                count(analysis.read.principals, "workload identit")
+            ))
         )?;
     } else {
         risky(analysis, style, out)?;
@@ -78,7 +81,8 @@ pub(super) fn write(analysis: &Analysis, spilled: u64, style: Style, out: &mut i
 }
 
 fn read(read: &Read, spilled: u64, style: Style, out: &mut impl Write) -> io::Result<()> {
-    let span = read.span.map_or(String::new(), |(from, to)| format!(", {} to {} UTC", from.minute(), to.minute()));
+    let span =
+        read.span.map_or(String::new(), |(from, to)| format!(", {} to {} UTC", from.minute(), to.minute()));
     writeln!(
         out,
         "{}",
@@ -102,7 +106,9 @@ fn read(read: &Read, spilled: u64, style: Style, out: &mut impl Write) -> io::Re
     if !read.skipped.is_empty() {
         writeln!(out, "Skipped:")?;
         let mut skipped: Vec<_> = read.skipped.iter().collect();
-        skipped.sort_by_key(|(reason, skipped)| (!skipped.unreadable, std::cmp::Reverse(skipped.count), (*reason).clone()));
+        skipped.sort_by_key(|(reason, skipped)| {
+            (!skipped.unreadable, std::cmp::Reverse(skipped.count), (*reason).clone())
+        });
         for (reason, skipped) in skipped {
             let head = format!("  {:>13}  ", grouped(skipped.count));
             let text = format!("{reason} (first: {})", skipped.example);
@@ -120,13 +126,19 @@ fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<
     );
     writeln!(out, "{}", style.bold(&title))?;
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(style.width);
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(style.width);
     if !style.colour {
         table.force_no_tty();
     }
     table.set_header(["level", "state", "name", "app id", "first seen", "last seen", "top reason"]);
     for principal in &analysis.risky {
-        let top = principal.findings.first().and_then(|id| analysis.findings.iter().find(|finding| finding.id == *id));
+        let top = principal
+            .findings
+            .first()
+            .and_then(|id| analysis.findings.iter().find(|finding| finding.id == *id));
         let reason = top.map_or(String::new(), |finding| reason(finding));
         table.add_row([
             style.level(principal.graph.risk_level),
@@ -170,7 +182,10 @@ fn explain(finding: &Finding, style: Style, out: &mut impl Write) -> io::Result<
 
 fn budget(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)?;
-    let measured = analysis.measured.false_alarm_rate().map_or("not measurable yet".to_owned(), |rate| format!("at most {rate:.2}"));
+    let measured = analysis
+        .measured
+        .false_alarm_rate()
+        .map_or("not measurable yet".to_owned(), |rate| format!("at most {rate:.2}"));
     let text = format!(
         "False alarms per 1,000 identities and day: budget {}, measured {measured} ({} that nothing else supports, \
          over {} identity-days).",
@@ -209,7 +224,8 @@ mod tests {
     #[test]
     fn lines_are_wrapped_at_the_width() {
         let mut out = Vec::new();
-        wrapped(&mut out, "  1. ", "     ", "one two three four a-word-that-is-very-long-indeed five", 16).unwrap();
+        wrapped(&mut out, "  1. ", "     ", "one two three four a-word-that-is-very-long-indeed five", 16)
+            .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "  1. one two\n     three four\n     a-word-that-is-very-long-indeed\n     five\n");
     }
