@@ -22,13 +22,18 @@ const NOW: Timestamp = Timestamp(1_787_400_000_000_000);
 /// Longest product name that the user-agent reader may keep.
 const PRODUCT_BYTES_MAX: usize = 64;
 
-/// Frames and decodes a file that comes in two pushes. The first byte says where it is cut, and whether blanks in
-/// front make the framer decide on the container at the first push already; the rest is the file.
+/// Frames and decodes a file that comes in two pushes. The first byte says where it is cut, and, one time in eight,
+/// blanks in front make the framer decide on the container at the first push already; the rest is the file.
 pub fn decode(bytes: &[u8]) {
     let Some((first, file)) = bytes.split_first() else { return };
-    let padding = if first & 1 == 1 { vec![b' '; PADDING_BYTES] } else { Vec::new() };
-    let cut = file.len() * usize::from(first >> 1) / 127;
-    let (head, tail) = file.split_at(cut.min(file.len()));
+    let mut cut = file.len() * usize::from(first >> 3) / 31;
+    let mut padding = Vec::new();
+    if first & 7 == 7 {
+        padding.resize(PADDING_BYTES, b' ');
+        // No file has a first line so long that the decision comes in the middle of it.
+        cut = cut.max(file.iter().position(|byte| *byte == b'\n').map_or(file.len(), |end| end + 1));
+    }
+    let (head, tail) = file.split_at(cut);
     let head = [&padding, head].concat();
     let in_two = read([head.as_slice(), tail].into_iter());
     let in_many = read(std::iter::once(head.as_slice()).chain(tail.chunks(7)));
@@ -54,7 +59,7 @@ fn read<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Vec<(u64, String)> {
 struct Found(Vec<(u64, String)>);
 
 impl Sink for Found {
-    fn event(&mut self, log_type: LogType, line: u64, event: Event<'_>) {
+    fn event(&mut self, log_type: LogType, line: u64, event: &Event<'_>) {
         self.0.push((line, format!("{} {event:?}", log_type.name())));
     }
 

@@ -17,7 +17,7 @@ use countersign_enrichment::build::{self, Inputs, System, location, text, tor_ge
 use countersign_enrichment::table::IpTable;
 use countersign_model::time::Timestamp;
 
-const USAGE: &str = "usage: cargo xtask refresh-ip-data [--tsv DIR --date YYYY-MM-DD --networks-date YYYY-MM-DD \
+pub(crate) const USAGE: &str = "usage: cargo xtask refresh-ip-data [--tsv DIR --date YYYY-MM-DD --networks-date YYYY-MM-DD \
                      | --location-db FILE --tor-geoip FILE --tor-geoip6 FILE [--names FILE]] [--out FILE]";
 
 /// Debian packages that carry the location database and Tor's tables.
@@ -47,7 +47,7 @@ struct Options {
 }
 
 /// Builds the table and replaces the old one in one step.
-pub fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[String]) -> Result<()> {
     let options = parse(args)?;
     let data = data_folder();
     let mut inputs = match (&options.tsv, &options.location_db) {
