@@ -55,8 +55,8 @@ fn embedded() -> &'static Enricher {
 fn show(line: &[u8], look: &mut dyn FnMut(&Event<'_>)) {
     struct Show<'l>(&'l mut dyn FnMut(&Event<'_>));
     impl Sink for Show<'_> {
-        fn event(&mut self, _: LogType, _: u64, event: Event<'_>) {
-            (self.0)(&event);
+        fn event(&mut self, _: LogType, _: u64, event: &Event<'_>) {
+            (self.0)(event);
         }
         fn skip(&mut self, _: u64, skip: Skip) {
             panic!("the scenario wrote a record that cannot be read: {skip:?}");

@@ -112,6 +112,12 @@ pub const PARENT_RUNS: f64 = 20.0;
 /// Strength of the peers' class frequencies, in novelties (design, 11.1).
 pub const PEER_CLASSES: f64 = 4.0;
 
+/// More than the weighted evidence of an event can come to whose source, agent, resource and credential are all in
+/// the baseline: a known source adds nothing (`a_known_source_never_speaks_for_an_attack`), the other three at most
+/// [`KNOWN_LN_MAX`] at half weight each, an hour of the week that is new a quarter of ln(0.3 / 0.001). Such events
+/// need no further look while low begins above it.
+pub const USUAL_LN_MAX: f64 = 4.5;
+
 /// Days in which a count loses half (design: 30 to 90 is flat, 7 loses recall).
 pub const HALF_LIFE_DAYS: f64 = 45.0;
 

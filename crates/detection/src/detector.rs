@@ -16,6 +16,7 @@ use crate::baseline::{Baseline, Standing, Table};
 use crate::budget::{Budget, Tokens};
 use crate::constants::{
     ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INTERACTIVE_AGENTS, OFFICE_HOURS, TIER_0_ROLES,
+    USUAL_LN_MAX,
 };
 use crate::explanation::{self, About};
 use crate::incident::{Habits, Incident, Movement, Strongest};
@@ -476,9 +477,8 @@ impl Tenant {
         let values = values(occurrence);
         let baseline = &self.principals[at].baseline;
         let is_plain = occurrence.proven && occurrence.enrichment.indicators.is_empty();
-        if is_plain && is_usual(baseline, &values, occurrence.time) {
-            // Values that are all known cannot reach low: 2 + 1 + 1 + 1 + 0.5 bounds what they add, and a known
-            // source takes at least as much away.
+        let [low, ..] = policy.budget.thresholds();
+        if is_plain && low > USUAL_LN_MAX && is_usual(baseline, &values) {
             self.learn_usual(at, &values, occurrence.time);
             self.old_source_event(policy, at, &values, occurrence.time);
             return;
@@ -826,7 +826,11 @@ impl Tenant {
         let mut adopted = Vec::new();
         principal.baseline.settle(time, &held, &mut adopted);
         for (table, value) in adopted {
-            self.peers.adopt(principal.baseline.archetype, table, value);
+            match table {
+                // An IPv6 source is kept as a hash, which tells nothing of its range.
+                Table::Sources => self.peers.adopt_range(value >> 8),
+                _ => self.peers.adopt(principal.baseline.archetype, table, value),
+            }
         }
     }
 
@@ -853,8 +857,12 @@ impl Tenant {
             self.learn_place(at, values, time);
             let baseline = &mut self.principals[at].baseline;
             baseline.count_run();
-            baseline.see_hour(time, false);
-            self.peers.count(group, Dimension::Time, None, 1.0);
+            let is_new_hour = !baseline.is_usual_hour(time);
+            baseline.see_hour(time, is_new_hour);
+            let novelty = is_new_hour && baseline.is_first_novelty_today(Dimension::Time);
+            self.peers.count(group, Dimension::Time, novelty.then_some(0), 1.0);
+        } else if !baseline.is_usual_hour(time) {
+            baseline.see_hour(time, true);
         }
     }
 
@@ -917,11 +925,10 @@ impl Tenant {
                         class <= 1 && table != Table::Credentials || term.is_some_and(|term| term.announced);
                     let adopt = is_first || (is_cold && is_quiet) || is_near;
                     slots[place] = Some(baseline.add(table, value, class, adopt, time));
-                    if adopt {
-                        peers.adopt(archetype, table, value);
-                        if table == Table::Sources {
-                            peers.adopt_range(values.range);
-                        }
+                    match (adopt, table) {
+                        (true, Table::Sources) => peers.adopt_range(values.range),
+                        (true, _) => peers.adopt(archetype, table, value),
+                        (false, _) => {}
                     }
                     if !is_first {
                         let novelty =
@@ -1183,14 +1190,13 @@ fn values(occurrence: &Occurrence<'_>) -> Values {
 }
 
 /// True when every value is in the baseline already.
-fn is_usual(baseline: &Baseline, values: &Values, time: Timestamp) -> bool {
+fn is_usual(baseline: &Baseline, values: &Values) -> bool {
     let knows = |table, value: Option<u32>| value.is_none_or(|value| baseline.knows(table, value));
     baseline.runs() > 0
         && knows(Table::Sources, values.source)
         && knows(Table::Agents, Some(values.agent))
         && knows(Table::Resources, values.resource)
         && knows(Table::Credentials, values.credential)
-        && baseline.is_usual_hour(time)
 }
 
 /// An IPv4 address as itself; an IPv6 address as a hash of its /64, for hosts change the rest at will.

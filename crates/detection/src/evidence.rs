@@ -114,6 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn a_known_source_never_speaks_for_an_attack() {
+        let prior = global_prior(Dimension::Source);
+        for values in 1..=16 {
+            for runs in [1.0, 10.0, 100.0, 1000.0] {
+                // The least share that a value can have: its last run is nearly forgotten.
+                let least = (1.0 / 64.0 + 0.5) / (f64::from(runs) + values as f64 / 2.0);
+                let ln = known(Dimension::Source, least, values, &counts(runs, 0.0), &prior);
+                assert!(ln <= 0.1, "{values} values, {runs} runs: {ln}");
+            }
+        }
+        let novel_hour = novel(Dimension::Time, 0, &counts(1e6, 0.0), &global_prior(Dimension::Time));
+        let others = 3.0 * 0.5 * KNOWN_LN_MAX;
+        assert!(0.1 + others + 0.25 * novel_hour < crate::constants::USUAL_LN_MAX, "{novel_hour}");
+        assert!(crate::constants::USUAL_LN_MAX < crate::constants::LEVELS[0].ln());
+    }
+
+    #[test]
     fn more_history_makes_the_rate_more_certain() {
         let prior = global_prior(Dimension::Source);
         let width = |runs| {

@@ -122,7 +122,7 @@ impl Unreadable {
 /// Takes what [`decode`] finds.
 pub trait Sink {
     /// An event, of the log that its record belongs to, and the line it starts on.
-    fn event(&mut self, log_type: LogType, line: u64, event: Event<'_>);
+    fn event(&mut self, log_type: LogType, line: u64, event: &Event<'_>);
     /// A record that gave no event, and its line.
     fn skip(&mut self, line: u64, skip: Skip);
 }
@@ -260,7 +260,7 @@ fn route(raw: &mut Raw<'_>, line: u64, sink: &mut dyn Sink) {
         }
     };
     match event {
-        Ok(event) => sink.event(log_type, line, event),
+        Ok(event) => sink.event(log_type, line, &event),
         Err(unreadable) => sink.skip(line, Skip::Unreadable(unreadable)),
     }
 }

@@ -12,7 +12,7 @@ struct Found {
 }
 
 impl Sink for Found {
-    fn event(&mut self, log_type: LogType, line: u64, event: Event<'_>) {
+    fn event(&mut self, log_type: LogType, line: u64, event: &Event<'_>) {
         self.debug.push(format!("{event:?}"));
         self.events.push((log_type, line, Vec::new()));
     }
@@ -33,9 +33,9 @@ fn read(text: &[u8]) -> Found {
 fn one(text: &str, look: impl FnMut(LogType, Event<'_>)) {
     struct Look<F>(F, usize);
     impl<F: FnMut(LogType, Event<'_>)> Sink for Look<F> {
-        fn event(&mut self, log_type: LogType, _: u64, event: Event<'_>) {
+        fn event(&mut self, log_type: LogType, _: u64, event: &Event<'_>) {
             self.1 += 1;
-            (self.0)(log_type, event);
+            (self.0)(log_type, event.clone());
         }
         fn skip(&mut self, line: u64, skip: Skip) {
             panic!("line {line}: {skip:?}");

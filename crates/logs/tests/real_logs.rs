@@ -39,10 +39,10 @@ struct Normal {
 }
 
 impl Sink for Found {
-    fn event(&mut self, log_type: LogType, _: u64, event: Event<'_>) {
+    fn event(&mut self, log_type: LogType, _: u64, event: &Event<'_>) {
         let time = event.time().to_string();
         let ip = event.address().ip.map(|ip| ip.to_string()).unwrap_or_default();
-        let normal = match event {
+        let normal = match event.clone() {
             Event::SignIn(event) => Normal {
                 time,
                 operation: "Sign-in activity".to_owned(),

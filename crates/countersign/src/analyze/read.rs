@@ -123,7 +123,7 @@ struct Collect<'c> {
 }
 
 impl Sink for Collect<'_> {
-    fn event(&mut self, log_type: LogType, line: u64, event: Event<'_>) {
+    fn event(&mut self, log_type: LogType, line: u64, event: &Event<'_>) {
         let time = event.time();
         if self.until.is_some_and(|until| time > until) {
             let skip = Skip::OtherLog("event after --until".into());
@@ -134,7 +134,7 @@ impl Sink for Collect<'_> {
         let (from, to) = self.counts.span.unwrap_or((time, time));
         self.counts.span = Some((from.min(time), to.max(time)));
         self.events.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.chunk.push(&event) {
+        if let Err(error) = self.chunk.push(event) {
             self.failed = Some(error);
         }
     }

@@ -138,6 +138,8 @@ fn header(analysis: &Analysis, headline: &str) -> Markup {
                 @if !analysis.risky.is_empty() {
                     " · " (by_level(RiskLevel::High)) " high, " (by_level(RiskLevel::Medium)) " medium, "
                     (by_level(RiskLevel::Low)) " low"
+                    @let past = by_level(RiskLevel::None);
+                    @if past > 0 { ", " (past) " no longer at risk" }
                 }
             }
             dl.facts {
@@ -156,11 +158,18 @@ fn header(analysis: &Analysis, headline: &str) -> Markup {
                         }
                     } @else if tables.addresses_age_days > 0 {
                         ", " (count(tables.addresses_age_days as u64, "day")) " old at the newest event"
+                    } @else if tables.addresses_age_days < -TABLE_AGE_DAYS_MAX {
+                        ", " (count(tables.addresses_age_days.unsigned_abs(), "day"))
+                        " newer than the newest event: some addresses may have been others’ then"
                     }
                 } }
                 div { dt { "False alarms" } dd {
                     "Accepted: " (budget.per_1000_and_day()) " per 1,000 identities and day. "
                     @match measured.false_alarm_rate() {
+                        Some(_) if measured.unsupported == 0 => {
+                            "Measured here: none. In " (count(measured.identity_days, "identity-day"))
+                            ", every finding of medium or high was supported by more than the sign-ins themselves."
+                        }
                         Some(rate) => {
                             "Measured here: at most " (factor(rate)) ". In "
                             (count(measured.identity_days, "identity-day")) ", "
@@ -305,7 +314,7 @@ fn overview_row(
                 @if let Some(finding) = findings.first().map(|at| &analysis.findings[*at]) {
                     (clipped(&reason(finding), REASON_MAX))
                 }
-                @if findings.len() > 1 { span.id { (count(findings.len() as u64, "finding")) } }
+                @if findings.len() > 1 { span.more { (count(findings.len() as u64, "finding")) } }
             }
         }
     }

@@ -366,9 +366,10 @@ impl Bars {
     }
 }
 
-/// `× 900` for what speaks for an attack, `÷ 4.5` for what speaks against it.
+/// `× 900`, `× 0.22`, `× 1/1,100`: the factors that the facts name, so that the two can be compared.
 pub(super) fn factor_words(ln: f64) -> String {
-    if ln < 0.0 { format!("÷ {}", factor((-ln).exp())) } else { format!("× {}", factor(ln.exp())) }
+    let value = ln.exp();
+    if value < 0.01 { format!("× 1/{}", factor((-ln).exp())) } else { format!("× {}", factor(value)) }
 }
 
 /// A coordinate: tenths of a pixel are enough, and short.
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_tell_for_from_against() {
-        assert_eq!([6.8_f64, 0.0, -1.5].map(factor_words), ["× 900", "× 1.0", "÷ 4.5"]);
+    fn factors_are_those_of_the_facts() {
+        assert_eq!([6.8_f64, 0.0, -1.5, -7.0].map(factor_words), ["× 900", "× 1.0", "× 0.22", "× 1/1,100"]);
     }
 }
