@@ -113,7 +113,7 @@ pub const PARENT_RUNS: f64 = 20.0;
 pub const PEER_CLASSES: f64 = 4.0;
 
 /// More than the weighted evidence of an event can come to whose source, agent, resource and credential are all in
-/// the baseline: a known source adds nothing (`a_known_source_never_speaks_for_an_attack`), the other three at most
+/// the baseline, the source frequently: that adds nothing (`evidence::is_frequent`), the other three at most
 /// [`KNOWN_LN_MAX`] at half weight each, an hour of the week that is new a quarter of ln(0.3 / 0.001). Such events
 /// need no further look while low begins above it.
 pub const USUAL_LN_MAX: f64 = 4.5;

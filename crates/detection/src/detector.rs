@@ -18,6 +18,7 @@ use crate::constants::{
     ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INTERACTIVE_AGENTS, OFFICE_HOURS, TIER_0_ROLES,
     USUAL_LN_MAX,
 };
+use crate::evidence;
 use crate::explanation::{self, About};
 use crate::incident::{Habits, Incident, Movement, Strongest};
 use crate::investigations_threat_intelligence as threat_intelligence;
@@ -1189,11 +1190,18 @@ fn values(occurrence: &Occurrence<'_>) -> Values {
     }
 }
 
-/// True when every value is in the baseline already.
+/// True when every value is in the baseline already, and the source often.
 fn is_usual(baseline: &Baseline, values: &Values) -> bool {
     let knows = |table, value: Option<u32>| value.is_none_or(|value| baseline.knows(table, value));
+    let is_frequent = |source| match baseline.standing(Table::Sources, source) {
+        Standing::Known { share, .. } => {
+            let values = baseline.known_count(Table::Sources);
+            evidence::is_frequent(share, values, &baseline.counts[Dimension::Source.index()])
+        }
+        Standing::Pending { .. } | Standing::New => false,
+    };
     baseline.runs() > 0
-        && knows(Table::Sources, values.source)
+        && values.source.is_none_or(is_frequent)
         && knows(Table::Agents, Some(values.agent))
         && knows(Table::Resources, values.resource)
         && knows(Table::Credentials, values.credential)

@@ -65,6 +65,15 @@ pub(crate) fn known(dimension: Dimension, share: f64, values: usize, counts: &Co
     (attack / habit).ln().min(KNOWN_LN_MAX)
 }
 
+/// True when a known source with this share of the runs cannot speak for an attack, whatever the peers do: the
+/// likelihood ratio of [`known`] is at most 1 even if all that is not yet learnt were new.
+pub(crate) fn is_frequent(share: f64, values: usize, counts: &Counts) -> bool {
+    let attacker_new = ASSUMPTIONS[Dimension::Source.index()].attacker_new;
+    let novelty_max = (PEER_RUNS + f64::from(counts.singletons)) / (PEER_RUNS + f64::from(counts.runs));
+    let share = share.clamp(1e-3, 1.0);
+    (1.0 - attacker_new) * (0.5 / values.max(1) as f64 + 0.5 * share) <= (1.0 - novelty_max) * share
+}
+
 /// The prior before any peer is known.
 pub(crate) fn global_prior(dimension: Dimension) -> Prior {
     let Assumptions { benign_new, benign_class, .. } = &ASSUMPTIONS[dimension.index()];
@@ -74,7 +83,7 @@ pub(crate) fn global_prior(dimension: Dimension) -> Prior {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::constants::DIMENSIONS;
+    use crate::constants::{DIMENSIONS, USUAL_LN_MAX};
 
     fn counts(runs: f32, singletons: f32) -> Counts {
         Counts { runs, singletons, ..Counts::default() }
@@ -114,20 +123,35 @@ mod tests {
     }
 
     #[test]
-    fn a_known_source_never_speaks_for_an_attack() {
-        let prior = global_prior(Dimension::Source);
-        for values in 1..=16 {
-            for runs in [1.0, 10.0, 100.0, 1000.0] {
-                // The least share that a value can have: its last run is nearly forgotten.
-                let least = (1.0 / 64.0 + 0.5) / (f64::from(runs) + values as f64 / 2.0);
-                let ln = known(Dimension::Source, least, values, &counts(runs, 0.0), &prior);
-                assert!(ln <= 0.1, "{values} values, {runs} runs: {ln}");
+    fn a_frequent_source_never_speaks_for_an_attack() {
+        let mut frequent = 0;
+        for (values, runs, singletons, share) in [1, 2, 7, 16].into_iter().flat_map(|values| {
+            [3.0, 40.0, 400.0].into_iter().flat_map(move |runs| {
+                [0.0, 0.5, 1.0].into_iter().flat_map(move |alone| {
+                    [0.001, 0.01, 0.05, 0.3, 1.0].map(move |share| (values, runs, alone * runs, share))
+                })
+            })
+        }) {
+            let counts = counts(runs, singletons);
+            if !is_frequent(share, values, &counts) {
+                continue;
+            }
+            frequent += 1;
+            for novelty in [0.0, 0.05, 0.5, 1.0] {
+                let prior = Prior { novelty, ..global_prior(Dimension::Source) };
+                let ln = known(Dimension::Source, share, values, &counts, &prior);
+                assert!(ln <= 1e-9, "{values} values, {runs} runs, {singletons} alone, share {share}: {ln}");
             }
         }
+        assert!(frequent > 40, "the rule must let most through: {frequent}");
+    }
+
+    #[test]
+    fn an_event_with_a_frequent_source_and_known_values_stays_below_low() {
         let novel_hour = novel(Dimension::Time, 0, &counts(1e6, 0.0), &global_prior(Dimension::Time));
         let others = 3.0 * 0.5 * KNOWN_LN_MAX;
-        assert!(0.1 + others + 0.25 * novel_hour < crate::constants::USUAL_LN_MAX, "{novel_hour}");
-        assert!(crate::constants::USUAL_LN_MAX < crate::constants::LEVELS[0].ln());
+        assert!(others + 0.25 * novel_hour < USUAL_LN_MAX, "{novel_hour}");
+        assert!(USUAL_LN_MAX < crate::constants::LEVELS[0].ln());
     }
 
     #[test]
