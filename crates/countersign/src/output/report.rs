@@ -168,7 +168,8 @@ fn header(analysis: &Analysis, headline: &str) -> Markup {
                     @match measured.false_alarm_rate() {
                         Some(_) if measured.unsupported == 0 => {
                             "Measured here: none. In " (count(measured.identity_days, "identity-day"))
-                            ", every finding of medium or high was supported by more than the sign-ins themselves."
+                            ", every finding of medium or high was supported by more than the sign-ins "
+                            "themselves."
                         }
                         Some(rate) => {
                             "Measured here: at most " (factor(rate)) ". In "
