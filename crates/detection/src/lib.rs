@@ -2,9 +2,9 @@
 //!
 //! [`Detector::observe`] takes one event and what enrichment says about it, and answers which findings
 //! changed. It reads no file, asks no clock and holds no lock; the same events in the same order give the same
-//! findings, byte for byte. Nothing crosses a tenant: every table lives inside one [`tenant`](self) state.
+//! findings, byte for byte. Nothing crosses a tenant: every table lives inside the state of one tenant.
 //!
-//! Start with [`detector`] for the fold, [`suspicious_signins`] for the evidence of a sign-in,
+//! Start with [`detector`] for the fold and `tenant.rs` for the way of an event, [`suspicious_signins`] for the evidence of a sign-in,
 //! [`constants`] for every number that was chosen and where it comes from.
 
 pub mod baseline;
@@ -21,5 +21,6 @@ pub mod order;
 mod peers;
 pub mod risk;
 pub mod suspicious_signins;
+mod tenant;
 
 pub use detector::{Detector, Observed, Policy};

@@ -1,0 +1,405 @@
+//! All state of one tenant, and the way of an event through it. Nothing here knows of another tenant.
+
+mod incidents;
+mod learning;
+mod outcome;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use countersign_model::event::{ApiActivity, CredentialKind, DirectoryAudit, SignIn, SignInKind};
+use countersign_model::id::{AppId, Id, ServicePrincipalId};
+use countersign_model::source::{AgentFamily, Enrichment};
+use countersign_model::time::{DAY, Timestamp};
+use foldhash::fast::FixedState;
+
+use crate::baseline::{Baseline, Standing, Table};
+use crate::budget::Tokens;
+use crate::constants::{CO_MOVEMENT, Dimension, TIER_0_ROLES, USUAL_LN_MAX};
+use crate::detector::Policy;
+use crate::evidence;
+use crate::incident::Incident;
+use crate::ledger::{ChangeKind, Ledger};
+use crate::order::hash32;
+use crate::peers::Peers;
+use crate::suspicious_signins::{self, Context, Score, Values, country_value, range_value};
+
+type Map<K, V> = HashMap<K, V, FixedState>;
+
+/// One identity.
+#[derive(Debug)]
+struct Principal {
+    id: ServicePrincipalId<'static>,
+    app: AppId<'static>,
+    name: String,
+    kind: SignInKind,
+    template: u32,
+    first: Timestamp,
+    last: Timestamp,
+    is_enabled: bool,
+    baseline: Baseline,
+    incidents: Vec<u32>,
+}
+
+/// A new source of an identity that may be one of several that move together.
+#[derive(Debug)]
+struct Move {
+    incident: u32,
+    principal: u32,
+    prefix: u32,
+    old_prefixes: Vec<u32>,
+    first: Timestamp,
+}
+
+/// All state of one tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    id: String,
+    index: Map<ServicePrincipalId<'static>, u32>,
+    principals: Vec<Box<Principal>>,
+    peers: Peers,
+    ledger: Ledger,
+    incidents: Vec<Incident>,
+    moves: Vec<Move>,
+    removed_keys: BTreeMap<String, Timestamp>,
+    tier_0: BTreeSet<Id<'static>>,
+    tokens: Tokens,
+    day: i64,
+    active_today: u32,
+    identity_days: u64,
+}
+
+/// A sign-in, or the first call with a token whose sign-in has no address, as the detections see it.
+struct Occurrence<'o> {
+    principal: &'o ServicePrincipalId<'o>,
+    app: &'o AppId<'o>,
+    name: &'o str,
+    kind: SignInKind,
+    time: Timestamp,
+    event_id: &'o Id<'o>,
+    key: &'o Id<'o>,
+    resource_name: &'o str,
+    resource: Option<&'o Id<'o>>,
+    credential_kind: CredentialKind,
+    federated_credential: &'o Id<'o>,
+    enrichment: &'o Enrichment<'o, 'o>,
+    ip: Option<IpAddr>,
+    /// The credential was right: the sign-in succeeded, or failed for another reason.
+    proven: bool,
+    late: bool,
+}
+
+/// Errors that come only after the credential was found to be right (reference: token endpoint): success, blocked
+/// by Conditional Access, not assigned to the application, consent missing.
+const PROVEN: [u32; 4] = [0, 53_003, 50_105, 65_001];
+
+impl Tenant {
+    pub(crate) fn new(id: String) -> Self {
+        Self {
+            id,
+            index: Map::default(),
+            principals: Vec::new(),
+            peers: Peers::default(),
+            ledger: Ledger::default(),
+            incidents: Vec::new(),
+            moves: Vec::new(),
+            removed_keys: BTreeMap::new(),
+            tier_0: BTreeSet::new(),
+            tokens: Tokens::default(),
+            day: i64::MIN,
+            active_today: 0,
+            identity_days: 0,
+        }
+    }
+
+    pub(crate) fn identity_days(&self) -> u64 {
+        self.identity_days + u64::from(self.active_today)
+    }
+
+    /// Identities known.
+    pub(crate) fn identities(&self) -> usize {
+        self.principals.len()
+    }
+
+    /// Tells whether an address is in the baseline of an identity; `None` for an unknown identity.
+    pub(crate) fn knows_source(&self, principal: &ServicePrincipalId<'_>, ip: IpAddr) -> Option<bool> {
+        let index: &HashMap<ServicePrincipalId<'_>, u32, FixedState> = &self.index;
+        let principal = &self.principals[*index.get(principal)? as usize];
+        Some(principal.baseline.knows(Table::Sources, source_value(ip)))
+    }
+
+    fn advance(&mut self, policy: Policy, time: Timestamp) {
+        let day = time.day();
+        if day > self.day {
+            if self.day != i64::MIN {
+                self.end_day(policy);
+            }
+            self.day = day;
+            self.peers.advance(day);
+        }
+    }
+
+    /// Ends a day: the budget comes in, and what movement can be decided by now is.
+    pub(crate) fn end_day(&mut self, policy: Policy) {
+        self.tokens.earn(policy.budget, self.active_today);
+        self.identity_days += u64::from(self.active_today);
+        self.active_today = 0;
+        let now = Timestamp((self.day.max(0) + 1) * DAY);
+        for incident in 0..self.incidents.len() {
+            if self.incidents[incident].is_open(now) {
+                self.weigh(policy, incident);
+            }
+        }
+        self.moves.retain(|moved| now.since(moved.first) <= 2 * CO_MOVEMENT);
+    }
+
+    pub(crate) fn sign_in(
+        &mut self,
+        policy: Policy,
+        sign_in: &SignIn<'_>,
+        enrichment: &Enrichment<'_, '_>,
+        late: bool,
+    ) {
+        if sign_in.service_principal.is_none() {
+            return;
+        }
+        let is_managed = sign_in.kind == SignInKind::ManagedIdentity;
+        self.occurrence(
+            policy,
+            &Occurrence {
+                principal: &sign_in.service_principal,
+                app: &sign_in.app,
+                name: &sign_in.name,
+                kind: sign_in.kind,
+                time: sign_in.time,
+                event_id: &sign_in.id.0,
+                // The platform rolls a managed identity's certificate by itself.
+                key: if is_managed { &Id::NONE } else { &sign_in.credential.key.0 },
+                resource_name: &sign_in.resource_name,
+                resource: Some(&sign_in.resource.0).filter(|id| !id.is_none()),
+                credential_kind: sign_in.credential.kind,
+                federated_credential: &sign_in.credential.federated_credential,
+                enrichment,
+                ip: sign_in.address.ip,
+                proven: PROVEN.contains(&sign_in.error_code),
+                late,
+            },
+        );
+    }
+
+    /// Sign-ins of managed identities have no address: the first call with each token stands in for it.
+    pub(crate) fn call(
+        &mut self,
+        policy: Policy,
+        call: &ApiActivity<'_>,
+        enrichment: &Enrichment<'_, '_>,
+        late: bool,
+    ) {
+        if call.service_principal.is_none() {
+            return;
+        }
+        if !call.roles.is_empty() && call.roles.split(' ').any(|role| TIER_0_ROLES.contains(&role)) {
+            self.mark_tier_0(&call.service_principal.0);
+        }
+        let principals: &HashMap<ServicePrincipalId<'_>, u32, FixedState> = &self.index;
+        let Some(at) = principals.get(&call.service_principal).copied() else { return };
+        let principal = &mut self.principals[at as usize];
+        principal.last = principal.last.max(call.time);
+        let token = hash32(call.token.as_bytes());
+        let stands_in = principal.baseline.is_managed_identity && !principal.baseline.has_address;
+        if !stands_in || call.token.is_empty() || principal.baseline.token == token {
+            return;
+        }
+        principal.baseline.token = token;
+        self.occurrence(
+            policy,
+            &Occurrence {
+                principal: &call.service_principal,
+                app: &call.app,
+                name: "",
+                kind: SignInKind::ManagedIdentity,
+                time: call.time,
+                event_id: &call.id.0,
+                key: &Id::NONE,
+                resource_name: "Microsoft Graph",
+                resource: None,
+                credential_kind: CredentialKind::ManagedIdentity,
+                federated_credential: &Id::NONE,
+                enrichment,
+                ip: call.address.ip,
+                proven: true,
+                late,
+            },
+        );
+    }
+
+    pub(crate) fn audit(&mut self, policy: Policy, audit: &DirectoryAudit<'_>) {
+        self.advance(policy, audit.time);
+        for (subject, change) in self.ledger.enter(audit) {
+            match &change.kind {
+                ChangeKind::AppRoleGranted { role, .. } if TIER_0_ROLES.contains(&role.as_str()) => {
+                    self.mark_tier_0(&subject)
+                }
+                ChangeKind::CredentialRemoved { key } => {
+                    self.removed_keys.insert(key.to_string(), change.time);
+                }
+                ChangeKind::Enabled(is_enabled) => {
+                    if let Some(at) = self.index.get(&ServicePrincipalId(subject)).copied() {
+                        self.principals[at as usize].is_enabled = *is_enabled;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn mark_tier_0(&mut self, principal: &Id<'_>) {
+        let wanted = ServicePrincipalId(principal.to_owned_id());
+        match self.index.get(&wanted) {
+            Some(at) => self.principals[*at as usize].baseline.is_tier_0 = true,
+            None => {
+                self.tier_0.insert(wanted.0);
+            }
+        }
+    }
+
+    fn principal(&mut self, occurrence: &Occurrence<'_>) -> usize {
+        let index: &HashMap<ServicePrincipalId<'_>, u32, FixedState> = &self.index;
+        if let Some(at) = index.get(occurrence.principal) {
+            return *at as usize;
+        }
+        let id = occurrence.principal.to_owned_id();
+        let mut baseline = Baseline::new(occurrence.time);
+        let agent = &occurrence.enrichment.agent;
+        // Peers are those that prove themselves the same way with the same software.
+        baseline.archetype = hash32(agent.product.as_bytes()).wrapping_add(occurrence.credential_kind as u32);
+        baseline.is_tier_0 = self.tier_0.remove(&id.0);
+        let template = hash32(occurrence.app.0.as_bytes());
+        self.peers.join(baseline.archetype, template);
+        let at = self.principals.len();
+        self.index.insert(id.clone(), at as u32);
+        self.principals.push(Box::new(Principal {
+            id,
+            app: occurrence.app.to_owned_id(),
+            name: occurrence.name.to_owned(),
+            kind: occurrence.kind,
+            template,
+            first: occurrence.time,
+            last: occurrence.time,
+            is_enabled: true,
+            baseline,
+            incidents: Vec::new(),
+        }));
+        self.active_today += 1;
+        at
+    }
+
+    fn occurrence(&mut self, policy: Policy, occurrence: &Occurrence<'_>) {
+        self.advance(policy, occurrence.time);
+        let at = self.principal(occurrence);
+        let principal = &mut *self.principals[at];
+        principal.last = principal.last.max(occurrence.time);
+        if principal.name.is_empty() && !occurrence.name.is_empty() {
+            occurrence.name.clone_into(&mut principal.name);
+        }
+        principal.baseline.is_managed_identity |= occurrence.kind == SignInKind::ManagedIdentity;
+        let is_sign_in_with_address = occurrence.resource.is_some() && occurrence.ip.is_some();
+        principal.baseline.has_address |= is_sign_in_with_address;
+        if principal.baseline.advance(occurrence.time) {
+            self.active_today += 1;
+            self.settle(at, occurrence.time);
+        }
+        let values = values(occurrence);
+        let baseline = &self.principals[at].baseline;
+        let is_plain = occurrence.proven && occurrence.enrichment.indicators.is_empty();
+        let [low, ..] = policy.budget.thresholds();
+        if is_plain && low > USUAL_LN_MAX && is_usual(baseline, &values) {
+            self.learn_usual(at, &values, occurrence.time);
+            self.old_source_event(policy, at, &values, occurrence.time);
+            return;
+        }
+        let score = self.score(at, occurrence, &values);
+        let is_first = self.principals[at].baseline.runs() == 0;
+        if !occurrence.enrichment.indicators.is_empty() {
+            self.match_indicators(policy, at, occurrence, &values, &score, is_first);
+        }
+        if !occurrence.proven {
+            return;
+        }
+        if !is_first {
+            self.judge(policy, at, occurrence, &values, &score);
+        }
+        self.learn(at, &values, &score, policy, occurrence.time);
+        self.old_source_event(policy, at, &values, occurrence.time);
+    }
+
+    fn score(&mut self, at: usize, occurrence: &Occurrence<'_>, values: &Values) -> Score {
+        let principal = &self.principals[at];
+        let priors = self.peers.priors(principal.baseline.archetype, principal.template);
+        suspicious_signins::score(
+            &Context {
+                baseline: &principal.baseline,
+                priors: &priors,
+                peers: &self.peers,
+                ledger: &self.ledger,
+                facts: occurrence.enrichment.source.as_ref(),
+                principal: &occurrence.principal.0,
+                app: &occurrence.app.0,
+                key: occurrence.key,
+                time: occurrence.time,
+            },
+            values,
+        )
+    }
+}
+
+fn values(occurrence: &Occurrence<'_>) -> Values {
+    let facts = occurrence.enrichment.source.as_ref();
+    let credential = match (occurrence.key.is_none(), occurrence.federated_credential.is_none()) {
+        (false, _) => Some(hash32(occurrence.key.as_bytes())),
+        (true, false) => Some(hash32(occurrence.federated_credential.as_bytes())),
+        (true, true) => None,
+    };
+    Values {
+        source: occurrence.ip.map(source_value),
+        range: occurrence.ip.map_or(0, range_value),
+        network: facts.map_or(0, |facts| facts.organisation),
+        country: facts.map_or(0, |facts| country_value(facts.country)),
+        agent: agent_value(&occurrence.enrichment.agent),
+        resource: occurrence.resource.map(|resource| hash32(resource.as_bytes())),
+        credential,
+        kind: occurrence.credential_kind,
+    }
+}
+
+/// True when every value is in the baseline already, and the source often.
+fn is_usual(baseline: &Baseline, values: &Values) -> bool {
+    let knows = |table, value: Option<u32>| value.is_none_or(|value| baseline.knows(table, value));
+    let is_frequent = |source| match baseline.standing(Table::Sources, source) {
+        Standing::Known { share, .. } => {
+            let values = baseline.known_count(Table::Sources);
+            evidence::is_frequent(share, values, &baseline.counts[Dimension::Source.index()])
+        }
+        Standing::Pending { .. } | Standing::New => false,
+    };
+    baseline.runs() > 0
+        && values.source.is_none_or(is_frequent)
+        && knows(Table::Agents, Some(values.agent))
+        && knows(Table::Resources, values.resource)
+        && knows(Table::Credentials, values.credential)
+}
+
+/// An IPv4 address as itself; an IPv6 address as a hash of its /64, for hosts change the rest at will.
+fn source_value(ip: IpAddr) -> u32 {
+    match ip {
+        IpAddr::V4(v4) => u32::from(v4),
+        IpAddr::V6(v6) => hash32(&v6.octets()[..8]),
+    }
+}
+
+fn agent_value(agent: &AgentFamily<'_>) -> u32 {
+    let major = agent.major.map_or(u32::MAX, |major| major);
+    hash32(agent.product.as_bytes())
+        ^ major.wrapping_mul(0x9e37_79b9)
+        ^ (agent.platform as u32).wrapping_mul(0x85eb_ca6b)
+}
