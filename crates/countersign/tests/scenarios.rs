@@ -251,7 +251,7 @@ fn fail_over_blue_green_and_deployments_raise_no_page() {
 fn a_switch_to_long_lived_tokens_and_a_shift_of_the_clock_raise_no_finding() {
     let judged = judge(
         payroll(0..30)
-            .sign_ins((30..60).map(|day| at(day, 7, 0)), |look| look.long_lived())
+            .sign_ins((30..60).map(|day| at(day, 7, 0)), countersign_simulation::scenario::Look::long_lived)
             .principal("job-nightly", |usual| usual.address(OFFICE_NEXT).key("k2"))
             .sign_ins((0..28).map(|day| at(day, 2, 0)), |look| look)
             .sign_ins((28..60).map(|day| at(day, 1, 0)), |look| look),

@@ -12,7 +12,6 @@ use crate::constants::LEVELS;
 
 /// What a level is decided from, beside the evidence.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent circumstance")]
 pub struct Circumstances {
     /// Something besides the sign-in's own properties supports it.
     pub corroborated: bool,

@@ -5,7 +5,7 @@ use countersign_model::risk::{RiskEventType, RiskLevel};
 use countersign_model::source::{Anonymiser, Country, HostingClass, IndicatorKind};
 use countersign_model::time::Timestamp;
 
-use crate::constants::Dimension;
+use crate::constants::{Dimension, FAR_CLASS};
 use crate::incident::{Incident, Movement, Source};
 
 /// What the words need beside the incident.
@@ -63,9 +63,10 @@ fn verdict(incident: &Incident, about: &About<'_>) -> String {
         (_, Movement::Moved { .. }) => {
             format!("moved to a new network with {credential}; the old one fell silent")
         }
-        _ if incident.source.is_some() && incident.source_class.is_some() => {
-            format!("used {credential} from a new network")
+        _ if incident.source_class.is_some_and(|class| class < FAR_CLASS) => {
+            format!("used {credential} from a new address near its usual ones")
         }
+        _ if incident.source_class.is_some() => format!("used {credential} from a new network"),
         _ => format!("used {credential} in a new way from its usual place"),
     };
     format!("{level}. {name} {action}.")
@@ -87,8 +88,8 @@ fn last_4(key: &str) -> &str {
 
 fn source_fact(incident: &Incident, source: &Source) -> String {
     let habits = &incident.habits;
-    let place = |networks: &[u32], countries: &[u32]| {
-        let networks: Vec<String> = networks.iter().take(3).map(|asn| format!("AS{asn}")).collect();
+    let place = |networks: &[String], countries: &[u32]| {
+        let networks = &networks[..networks.len().min(3)];
         let countries: Vec<String> = countries.iter().take(3).map(|code| country_name(*code)).collect();
         let more = if habits.networks.len() > 3 { " and others" } else { "" };
         match (networks.is_empty(), countries.is_empty()) {

@@ -63,7 +63,8 @@ pub(crate) struct Habits {
     pub(crate) days: i64,
     pub(crate) runs: u16,
     pub(crate) sources: usize,
-    pub(crate) networks: Vec<u32>,
+    /// Names of the networks, commonest first.
+    pub(crate) networks: Vec<String>,
     pub(crate) countries: Vec<u32>,
     pub(crate) novelty_rate: f64,
     pub(crate) peers_rate: f64,

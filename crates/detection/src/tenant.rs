@@ -56,6 +56,8 @@ struct Move {
 pub(crate) struct Tenant {
     id: String,
     index: Map<ServicePrincipalId<'static>, u32>,
+    /// Boxed, so that growing moves pointers and not a kilobyte each.
+    #[expect(clippy::vec_box, reason = "a million principals are a gigabyte to move")]
     principals: Vec<Box<Principal>>,
     peers: Peers,
     ledger: Ledger,
@@ -63,6 +65,8 @@ pub(crate) struct Tenant {
     moves: Vec<Move>,
     removed_keys: BTreeMap<String, Timestamp>,
     tier_0: BTreeSet<Id<'static>>,
+    /// What the networks of each organisation are called, as met first: baselines keep the organisation only.
+    network_names: Map<u32, String>,
     tokens: Tokens,
     day: i64,
     active_today: u32,
@@ -105,6 +109,7 @@ impl Tenant {
             moves: Vec::new(),
             removed_keys: BTreeMap::new(),
             tier_0: BTreeSet::new(),
+            network_names: Map::default(),
             tokens: Tokens::default(),
             day: i64::MIN,
             active_today: 0,
@@ -238,7 +243,7 @@ impl Tenant {
         for (subject, change) in self.ledger.enter(audit) {
             match &change.kind {
                 ChangeKind::AppRoleGranted { role, .. } if TIER_0_ROLES.contains(&role.as_str()) => {
-                    self.mark_tier_0(&subject)
+                    self.mark_tier_0(&subject);
                 }
                 ChangeKind::CredentialRemoved { key } => {
                     self.removed_keys.insert(key.to_string(), change.time);
@@ -317,6 +322,10 @@ impl Tenant {
             self.learn_usual(at, &values, occurrence.time);
             self.old_source_event(policy, at, &values, occurrence.time);
             return;
+        }
+        if let Some(source) = &occurrence.enrichment.source {
+            let name = || format!("AS{} {}", source.asn, source.as_name).trim_end().to_owned();
+            self.network_names.entry(source.organisation).or_insert_with(name);
         }
         let score = self.score(at, occurrence, &values);
         let is_first = self.principals[at].baseline.runs() == 0;

@@ -511,7 +511,7 @@ impl Framer {
     }
 }
 
-/// Names of the arrays that hold records: Event Hubs and storage batches, Graph pages, CloudTrail.
+/// Names of the arrays that hold records: Event Hubs and storage batches, Graph pages, `CloudTrail`.
 fn is_container_key(buffer: &[u8], key: Option<&Range<usize>>) -> bool {
     let name = key.and_then(|range| buffer.get(range.clone())).unwrap_or_default();
     name.eq_ignore_ascii_case(b"records") || name == b"value"
@@ -563,9 +563,9 @@ fn trimmed(buffer: &[u8], range: Range<usize>) -> Range<usize> {
 /// Appends UTF-16 as UTF-8; half a character waits in `rest`.
 fn utf16(bytes: &[u8], big_endian: bool, rest: &mut Vec<u8>, out: &mut Vec<u8>) {
     rest.extend_from_slice(bytes);
-    let unit = |pair: &[u8]| match big_endian {
-        true => u16::from_be_bytes([pair[0], pair[1]]),
-        false => u16::from_le_bytes([pair[0], pair[1]]),
+    let unit = |pair: &[u8]| {
+        let pair = [pair[0], pair[1]];
+        if big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
     };
     let mut units: Vec<u16> = rest.chunks_exact(2).map(unit).collect();
     // A high surrogate at the end waits for its other half.

@@ -214,7 +214,7 @@ impl<'de> StructuredSeed<'_, 'de> {
         match self.key {
             Key::Status => self.fields.error_code = Scalar::text(text),
             Key::LocationObject if self.fields.country.is_absent() => {
-                self.fields.country = Scalar::text(text)
+                self.fields.country = Scalar::text(text);
             }
             Key::SignInEventTypes => self.fields.sign_in_event_type = Scalar::text(text),
             _ => {}
@@ -481,9 +481,16 @@ impl<'de, T: FromMap<'de>> Deserialize<'de> for Lenient<Option<T>> {
 impl<'de> FromMap<'de> for Side<'de> {
     fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
         let mut side = Side::default();
-        let [a, b, c, d, e, f] = &mut side.values;
-        let [ka, kb, kc, kd, ke, kf] = Side::KEYS;
-        pick(map, &mut [(ka, a), (kb, b), (kc, c), (kd, d), (ke, e), (kf, f)])?;
+        let mut values = side.values.iter_mut();
+        let mut wanted = Side::KEYS.map(|key| (key, values.next()));
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            match wanted.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(&name.0)) {
+                Some((_, Some(slot))) => **slot = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
         Ok(side)
     }
 }

@@ -173,7 +173,7 @@ fn rule_06_target_resources_are_spelled_in_several_ways() {
         });
     }
     audit(&audit_record(r#","targetResources":[{"id":null,"displayName":null}]"#), |event| {
-        assert!(event.targets[0].id.is_none())
+        assert!(event.targets[0].id.is_none());
     });
 }
 
@@ -186,7 +186,7 @@ fn rule_07_operation_names_have_invisible_traps() {
     ] {
         let text = audit_record("").replace("Add service principal", spelling);
         audit(&text, |event| {
-            assert_eq!(event.operation, "Update application - Certificates and secrets management")
+            assert_eq!(event.operation, "Update application - Certificates and secrets management");
         });
     }
 }
@@ -254,7 +254,7 @@ fn rule_11_request_uris_are_absolute_or_paths_and_doubly_escaped() {
             r#"{{{ENVELOPE},"category":"MicrosoftGraphActivityLogs","properties":{{"timeGenerated":"2026-05-02T10:25:45Z","appId":"a","requestUri":"{spelling}"}}}}"#
         );
         one(&text, |_, event| {
-            assert!(matches!(&event, Event::ApiActivity(event) if event.uri == expected), "{event:?}")
+            assert!(matches!(&event, Event::ApiActivity(event) if event.uri == expected), "{event:?}");
         });
     }
 }
@@ -279,7 +279,7 @@ fn rule_13_invalid_ids_exist_and_never_cost_a_record() {
     let text = sign_in_record("", "")
         .replace("3fdb2d30-06c4-4a33-9b4a-0d3a1c4d8a11", "zzdb2d30-06c4-4a33-9b4a-not-a-guid");
     sign_in(&text, |event| {
-        assert_eq!(event.service_principal.to_string(), "zzdb2d30-06c4-4a33-9b4a-not-a-guid")
+        assert_eq!(event.service_principal.to_string(), "zzdb2d30-06c4-4a33-9b4a-not-a-guid");
     });
 }
 
@@ -376,7 +376,7 @@ fn properties_may_be_a_string_of_json() {
         assert_eq!(
             (event.service_principal.to_string().as_str(), event.tenant.to_string().as_str()),
             ("s", "t")
-        )
+        );
     });
 }
 

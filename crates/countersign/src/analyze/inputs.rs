@@ -74,6 +74,9 @@ fn add(path: &Path, files: &mut BTreeSet<Input>) -> Result<()> {
         if entry.file_type().is_file() && !is_hidden {
             let size = fs::metadata(entry.path()).map_or(0, |metadata| metadata.len());
             files.insert(Input::File(entry.into_path(), size));
+        } else if entry.depth() == 0 && !entry.file_type().is_dir() {
+            // Named by the user: a pipe, such as `<(zcat …)` of a shell.
+            files.insert(Input::File(entry.into_path(), 0));
         }
     }
     Ok(())

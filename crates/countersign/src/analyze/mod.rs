@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use countersign_enrichment::mmdb::MmdbSource;
+use countersign_enrichment::table::AGE_DAYS_MAX;
 use countersign_enrichment::threat_intel::FeedSummary;
 use countersign_enrichment::{Enricher, Sources, ThreatIntelligence};
 use countersign_model::risk::RiskLevel;
@@ -30,9 +31,6 @@ use crate::progress::Progress;
 use read::{ReadEvents, Watch};
 use result::{Analysis, Read, Tables};
 use sort::Sorter;
-
-/// Days after which an address table misleads more than it tells.
-const TABLE_AGE_DAYS_MAX: i64 = 90;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
@@ -68,7 +66,7 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
         addresses_age_days: sources.table.age_days(newest),
         feeds: summaries.iter().map(feed_line).collect(),
     };
-    if tables.addresses_age_days > TABLE_AGE_DAYS_MAX && sources.user.is_empty() {
+    if tables.addresses_age_days > AGE_DAYS_MAX && sources.user.is_empty() {
         output::warn(&format!(
             "the address table is {} days older than the newest event: networks and countries may have changed",
             tables.addresses_age_days

@@ -61,19 +61,26 @@ pub(crate) struct ReadEvents {
     pub(crate) spilled: u64,
 }
 
-/// What one worker has counted. Examples are kept with their place, so that the same one is shown whichever
-/// thread was first.
+/// Records skipped for one reason, and the first of them in the order of inputs and lines, so that the same one is
+/// shown whichever thread was first.
+struct Tally {
+    count: u64,
+    place: (usize, u64),
+    detail: String,
+}
+
+/// What one worker has counted.
 #[derive(Default)]
 struct Counts {
     records: u64,
     by_type: BTreeMap<LogType, u64>,
-    skipped: BTreeMap<(String, bool), (u64, (usize, u64), String)>,
+    /// By reason, and whether the record is damaged.
+    skipped: BTreeMap<(String, bool), Tally>,
     span: Option<(Timestamp, Timestamp)>,
 }
 
 impl Counts {
     fn skip(&mut self, input: usize, line: u64, skip: &Skip) {
-        self.records += 1;
         let (unreadable, detail) = match skip {
             Skip::UserSignIn(log_type) => {
                 *self.by_type.entry(*log_type).or_default() += 1;
@@ -82,12 +89,17 @@ impl Counts {
             Skip::OtherLog(_) => (false, ""),
             Skip::Unreadable(unreadable) => (true, unreadable.detail.as_str()),
         };
-        let place = (input, line);
-        let entry =
-            self.skipped.entry((skip.to_string(), unreadable)).or_insert((0, place, detail.to_owned()));
-        entry.0 += 1;
-        if place < entry.1 {
-            (entry.1, entry.2) = (place, detail.to_owned());
+        self.records += 1;
+        self.tally((skip.to_string(), unreadable), 1, (input, line), detail);
+    }
+
+    fn tally(&mut self, reason: (String, bool), count: u64, place: (usize, u64), detail: &str) {
+        let new = || Tally { count: 0, place, detail: detail.to_owned() };
+        let tally = self.skipped.entry(reason).or_insert_with(new);
+        tally.count += count;
+        if place < tally.place {
+            tally.place = place;
+            detail.clone_into(&mut tally.detail);
         }
     }
 
@@ -96,12 +108,8 @@ impl Counts {
         for (log_type, count) in other.by_type {
             *self.by_type.entry(log_type).or_default() += count;
         }
-        for (reason, (count, place, detail)) in other.skipped {
-            let entry = self.skipped.entry(reason).or_insert((0, place, detail.clone()));
-            entry.0 += count;
-            if place < entry.1 {
-                (entry.1, entry.2) = (place, detail);
-            }
+        for (reason, Tally { count, place, detail }) in other.skipped {
+            self.tally(reason, count, place, &detail);
         }
         self.span = match (self.span, other.span) {
             (Some((from, to)), Some((other_from, other_to))) => {
@@ -221,7 +229,7 @@ fn frame(
     watch: &Watch,
 ) -> Result<()> {
     let mut framer = Framer::new();
-    let mut source = source::open(input, Arc::clone(&watch.bytes))?;
+    let mut source = source::open(input, watch)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut gone = false;
     let mut hand_on = |batch: Batch| gone |= send.send(Work { input: at, batch }).is_err();
@@ -247,9 +255,7 @@ fn frame(
     };
     if let Some(reason) = reason {
         let mut counts = lock(counts);
-        let entry = counts.skipped.entry((reason, any)).or_insert((0, (at, 1), String::new()));
-        entry.0 += 1;
-        entry.1 = entry.1.min((at, 1));
+        counts.tally((reason, any), 1, (at, 1), "");
         counts.records += 1;
     }
     if gone { Err(anyhow!("interrupted")) } else { Ok(()) }
@@ -302,7 +308,8 @@ fn work(
 }
 
 fn summary(inputs: &[Input], counts: Counts, watch: &Watch) -> Read {
-    let skipped = counts.skipped.into_iter().map(|((reason, unreadable), (count, (input, line), detail))| {
+    let skipped = counts.skipped.into_iter().map(|((reason, unreadable), tally)| {
+        let Tally { count, place: (input, line), detail } = tally;
         let place = format!("{}:{line}", inputs[input].name());
         let example = if detail.is_empty() { place } else { format!("{place}: {detail}") };
         (reason, Skipped { count, example, unreadable })

@@ -53,18 +53,17 @@ pub(crate) fn collect(
             watch.check()?;
         }
         let event = decode(bytes)?;
-        match &event {
-            Event::DirectoryAudit(audit) => change(audit, &apps, &mut timelines),
-            _ => {
-                let Some(principal) = event.service_principal().map(ToString::to_string) else { continue };
-                let Some(places) = places.get_mut(principal.as_str()) else { continue };
-                if seen.is_repeated(&event) {
-                    continue;
-                }
-                let finding = findings.get(event.id().to_string().as_str()).copied();
-                if let Some(timeline) = timelines.get_mut(&principal) {
-                    timeline.omitted += u64::from(!point(&event, finding, enricher, places));
-                }
+        if let Event::DirectoryAudit(audit) = &event {
+            change(audit, &apps, &mut timelines);
+        } else {
+            let Some(principal) = event.service_principal().map(ToString::to_string) else { continue };
+            let Some(places) = places.get_mut(principal.as_str()) else { continue };
+            if seen.is_repeated(&event) {
+                continue;
+            }
+            let finding = findings.get(event.id().to_string().as_str()).copied();
+            if let Some(timeline) = timelines.get_mut(&principal) {
+                timeline.omitted += u64::from(!point(&event, finding, enricher, places));
             }
         }
     }

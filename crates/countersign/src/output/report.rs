@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 use std::collections::{BTreeSet, HashMap};
 
 use countersign_detection::detector::RiskyPrincipal;
+use countersign_enrichment::table::AGE_DAYS_MAX;
 use countersign_model::finding::{Finding, LearningState, Notice};
 use countersign_model::risk::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use countersign_model::time::Timestamp;
@@ -38,9 +39,6 @@ const PLOT_MARKS: std::ops::RangeInclusive<usize> = 150..=2_000;
 const NETWORKS_MAX: usize = 60;
 /// Identities named with a notice.
 const NOTICE_PRINCIPALS_MAX: usize = 200;
-/// Age beyond which an address table misleads more than it tells.
-const TABLE_AGE_DAYS_MAX: i64 = 90;
-
 /// Longest name in a table or heading, in characters.
 const NAME_MAX: usize = 60;
 /// Longest reason in the table of identities.
@@ -125,7 +123,7 @@ fn headline(analysis: &Analysis) -> String {
 
 fn header(analysis: &Analysis, headline: &str) -> Markup {
     let Analysis { read, tables, budget, measured, .. } = analysis;
-    let is_old = tables.addresses_age_days > TABLE_AGE_DAYS_MAX;
+    let is_old = tables.addresses_age_days > AGE_DAYS_MAX;
     let by_level = |level: RiskLevel| {
         analysis.risky.iter().filter(|principal| principal.graph.risk_level == level).count()
     };
@@ -158,7 +156,7 @@ fn header(analysis: &Analysis, headline: &str) -> Markup {
                         }
                     } @else if tables.addresses_age_days > 0 {
                         ", " (count(tables.addresses_age_days as u64, "day")) " old at the newest event"
-                    } @else if tables.addresses_age_days < -TABLE_AGE_DAYS_MAX {
+                    } @else if tables.addresses_age_days < -AGE_DAYS_MAX {
                         ", " (count(tables.addresses_age_days.unsigned_abs(), "day"))
                         " newer than the newest event: some addresses may have been others’ then"
                     }

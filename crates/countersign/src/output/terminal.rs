@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use countersign_model::finding::Finding;
 use countersign_model::risk::RiskLevel;
@@ -119,15 +118,18 @@ fn read(read: &Read, spilled: u64, style: Style, out: &mut impl Write) -> io::Re
 }
 
 fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<()> {
+    let at_risk =
+        analysis.risky.iter().filter(|principal| principal.graph.risk_level > RiskLevel::None).count();
     let title = format!(
         "{} of {} at risk",
-        grouped(analysis.risky.len() as u64),
+        grouped(at_risk as u64),
         count(analysis.read.principals, "workload identit")
     );
     writeln!(out, "{}", style.bold(&title))?;
     let mut table = Table::new();
+    // No lines: they cost width and tell nothing.
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(style.width);
     if !style.colour {
@@ -139,7 +141,7 @@ fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<
             .findings
             .first()
             .and_then(|id| analysis.findings.iter().find(|finding| finding.id == *id));
-        let reason = top.map_or(String::new(), |finding| reason(finding));
+        let reason = top.map_or(String::new(), reason);
         table.add_row([
             style.level(principal.graph.risk_level),
             Cell::new(principal.graph.risk_state.as_str()),

@@ -116,7 +116,10 @@ impl Tenant {
             days: baseline.days(occurrence.time),
             runs: baseline.runs(),
             sources: baseline.known_count(Table::Sources),
-            networks: baseline.known_values(Table::Networks),
+            networks: {
+                let known = baseline.known_values(Table::Networks).into_iter();
+                known.filter_map(|network| self.network_names.get(&network).cloned()).collect()
+            },
             countries: baseline.known_values(Table::Countries),
             novelty_rate: score.novelty_rate,
             peers_rate: prior.novelty,

@@ -1,0 +1,373 @@
+//! What a user can do with the binary, from outside: outputs, exit status, pipes, and that nothing depends on order.
+
+mod run;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use run::{command, countersign, countersign_fed, file, folder, gzip, sign_ins, skipped, spawn, text, zstd};
+use serde_json::Value;
+
+/// A tenant in which something happens: one file per category, made once.
+fn tenant() -> &'static PathBuf {
+    static TENANT: OnceLock<PathBuf> = OnceLock::new();
+    TENANT.get_or_init(|| {
+        let out = folder("tenant");
+        simulate(&[
+            "--out",
+            &text(&out),
+            "--layout",
+            "single",
+            "--principals",
+            "40",
+            "--days",
+            "40",
+            "--attacks",
+            "0.3",
+        ]);
+        out
+    })
+}
+
+fn simulate(arguments: &[&str]) {
+    let ended = countersign(&[&["simulate", "--seed", "7"], arguments].concat());
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+}
+
+/// The logs of the tenant, without the truth.
+fn logs() -> Vec<String> {
+    let entries = fs::read_dir(tenant()).unwrap().map(|entry| entry.unwrap().path());
+    let mut logs: Vec<String> = entries
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .map(|path| text(&path))
+        .collect();
+    logs.sort();
+    logs
+}
+
+/// Analyses `paths`: what `--json` says and the bytes of `--detections`.
+fn analyze(name: &str, flags: &[&str], paths: &[String]) -> (Value, Vec<u8>) {
+    let out = text(&folder(name).join("detections.ndjson"));
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let json = countersign(&[&["analyze", "--json", "--detections", &out], flags, &paths].concat()).json();
+    (json, fs::read(out).unwrap())
+}
+
+/// What was read, without what depends on how files are packed and named.
+fn counts(json: &Value) -> Value {
+    let mut read = json["read"].clone();
+    for key in ["bytes", "files", "skipped"] {
+        read.as_object_mut().unwrap().remove(key);
+    }
+    read
+}
+
+#[test]
+fn help() {
+    for (name, arguments) in [
+        ("help", &["--help"] as &[&str]),
+        ("analyze_help", &["analyze", "--help"]),
+        ("simulate_help", &["simulate", "--help"]),
+    ] {
+        let ended = countersign(arguments);
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{name}");
+        assert!(ended.stdout.lines().all(|line| line.chars().count() <= 120), "{name}");
+        insta::assert_snapshot!(name, ended.stdout);
+    }
+}
+
+#[test]
+fn the_json_object_has_what_it_promises() {
+    let (json, detections) = analyze("object", &[], &logs());
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for key in ["read", "riskyServicePrincipals", "detections", "measuredFalseAlarmRate"] {
+        assert!(keys(&json).contains(&key.to_owned()), "{key}");
+    }
+    for key in ["files", "records", "byType", "skipped", "from", "to", "principals"] {
+        assert!(keys(&json["read"]).contains(&key.to_owned()), "{key}");
+    }
+    let detections = String::from_utf8(detections).unwrap();
+    assert_eq!(json["detections"], detections.lines().count());
+    assert!(json["detections"].as_u64().unwrap() > 0, "the tests below need something to be found");
+    for line in detections.lines() {
+        let detection: Value = serde_json::from_str(line).unwrap();
+        let additional: Value = match &detection["additionalInfo"] {
+            Value::String(text) => serde_json::from_str(text).unwrap(),
+            other => other.clone(),
+        };
+        let named = |key: &str| match &additional {
+            // Graph writes a list of `Key` and `Value`.
+            Value::Array(list) => {
+                list.iter().find(|pair| pair["Key"] == key).map(|pair| pair["Value"].clone())
+            }
+            object => object.get(key).cloned(),
+        };
+        assert!(named("riskScore").is_some_and(|score| score.is_number()), "{additional}");
+        assert!(named("eventIds").is_some() && named("reasons").is_some(), "{additional}");
+        assert!(detection["servicePrincipalId"].is_string() && detection["riskEventType"].is_string());
+    }
+}
+
+#[test]
+fn neither_time_nor_order_nor_layout_nor_memory_changes_the_detections() {
+    let mut paths = logs();
+    let (first_json, first) = analyze("first", &[], &paths);
+    assert!(!first.is_empty());
+    let (again_json, again) = analyze("again", &[], &paths);
+    assert!(first == again && first_json == again_json, "the same input twice");
+    paths.reverse();
+    let (_, reversed) = analyze("reversed", &[], &paths);
+    assert!(first == reversed, "files named in another order");
+
+    let renamed = folder("renamed");
+    for (at, path) in paths.iter().enumerate() {
+        fs::copy(path, renamed.join(format!("{at}.json"))).unwrap();
+    }
+    let (_, other_names) = analyze("other-names", &[], &[text(&renamed)]);
+    assert!(first == other_names, "files read in another order");
+
+    let spill = folder("spill");
+    let (on_disk_json, on_disk) = analyze("on-disk", &["--memory", "1", "--temp-dir", &text(&spill)], &paths);
+    assert!(first == on_disk, "sorted on disk");
+    assert_eq!(on_disk_json["read"], first_json["read"]);
+    assert_eq!(fs::read_dir(&spill).unwrap().count(), 0, "nothing is left behind");
+
+    let storage = folder("storage");
+    let arguments = ["--principals", "40", "--days", "40", "--attacks", "0.3", "--gzip"];
+    simulate(&[&["--out", &text(&storage)], arguments.as_slice()].concat());
+    fs::remove_file(storage.join("truth.ndjson")).unwrap();
+    let (storage_json, hourly) = analyze("hourly", &[], &[text(&storage)]);
+    assert!(first == hourly, "one file an hour");
+    assert_eq!(counts(&storage_json), counts(&first_json));
+}
+
+#[test]
+fn the_same_records_delivered_twice_are_found_once() {
+    let paths = logs();
+    let twice = folder("twice");
+    for path in &paths {
+        let name = PathBuf::from(path).file_name().unwrap().to_str().unwrap().to_owned();
+        fs::copy(path, twice.join(format!("again-{name}"))).unwrap();
+        fs::copy(path, twice.join(name)).unwrap();
+    }
+    let (_, once) = analyze("once", &[], &paths);
+    let (json, doubled) = analyze("doubled", &[], &[text(&twice)]);
+    assert!(once == doubled);
+    assert!(json["read"]["repeated"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn every_packing_gives_the_same() {
+    let content = sign_ins(500);
+    let plain = folder("plain");
+    let utf_16 = content.encode_utf16().flat_map(u16::to_le_bytes);
+    let utf_16: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf_16).collect();
+    let two_members = [gzip(&content.as_bytes()[..1000]), gzip(&content.as_bytes()[1000..])].concat();
+    let packed = [
+        file(&plain, "plain.json", &content),
+        // What a name promises does not matter.
+        file(&plain, "gzip", gzip(content.as_bytes())),
+        file(&plain, "two-members.gz", two_members),
+        file(&plain, "zstd.json", zstd(content.as_bytes())),
+        file(&plain, "utf-16.json", &utf_16),
+        file(&plain, "utf-16.json.gz", gzip(&utf_16)),
+    ];
+    let expected = counts(&countersign(&["analyze", "--json", &packed[0]]).json());
+    assert_eq!(expected["byType"]["ServicePrincipalSignInLogs"], 500);
+    for path in &packed {
+        assert_eq!(counts(&countersign(&["analyze", "--json", path]).json()), expected, "{path}");
+    }
+    for content in [content.as_bytes(), &gzip(content.as_bytes()), &zstd(content.as_bytes()), &utf_16] {
+        let ended =
+            countersign_fed(&["analyze", "--json", "-"], |stdin, _| stdin.write_all(content).unwrap());
+        assert_eq!(counts(&ended.json()), expected, "standard input");
+    }
+}
+
+#[test]
+fn paths_are_files_folders_patterns_and_standard_input_each_read_once() {
+    let folder = folder("paths");
+    fs::create_dir_all(folder.join("deep/er")).unwrap();
+    let lines: Vec<String> = (0..4).map(run::sign_in).collect();
+    let first = file(&folder, "first.json", &lines[0]);
+    file(&folder, "deep/second.json", &lines[1]);
+    file(&folder, "deep/er/third.json", &lines[2]);
+    file(&folder, ".hidden.json", "not read\n");
+    let read = |paths: &[&str]| {
+        let ended = countersign_fed(&[&["analyze", "--json"], paths].concat(), |stdin, _| {
+            // A run that does not read standard input has closed it.
+            let _ = stdin.write_all(lines[3].as_bytes());
+        });
+        let json = ended.json();
+        (json["read"]["files"].as_u64().unwrap(), json["read"]["records"].as_u64().unwrap())
+    };
+    let whole = text(&folder);
+    assert_eq!(read(&[&first]), (1, 1));
+    assert_eq!(read(&[&whole]), (3, 3));
+    assert_eq!(read(&[&whole, &first, &format!("{whole}/*.json")]), (3, 3), "named three times, read once");
+    assert_eq!(read(&[&format!("{whole}/**/*.json")]), (3, 3));
+    assert_eq!(read(&[&format!("{whole}/deep/*/th?rd.json")]), (1, 1));
+    assert_eq!(read(&["-"]), (1, 1));
+    assert_eq!(read(&[&whole, "-"]), (4, 4));
+}
+
+#[test]
+fn a_named_pipe_is_read_as_a_file() {
+    let folder = folder("named-pipe");
+    let pipe = text(&folder.join("pipe"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let child = spawn(&["analyze", "--json", &pipe]);
+    fs::write(&pipe, sign_ins(5)).unwrap();
+    let ended = run::Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.json()["read"]["records"], 5);
+}
+
+#[test]
+fn fail_on_gives_status_1_when_a_finding_reaches_the_level() {
+    let (_, detections) = analyze("levels", &[], &logs());
+    let levels: Vec<String> = String::from_utf8(detections)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["riskLevel"].as_str().unwrap().to_owned())
+        .collect();
+    let order = ["low", "medium", "high"];
+    assert!(!levels.is_empty() && levels.iter().all(|level| order.contains(&level.as_str())), "{levels:?}");
+    let tenant = text(tenant());
+    for (at, level) in order.iter().enumerate() {
+        let reached = levels.iter().any(|found| order[at..].contains(&found.as_str()));
+        let ended = countersign(&["analyze", "--fail-on", level, &tenant]);
+        assert_eq!(ended.status, Some(i32::from(reached)), "{level} among {levels:?}");
+        assert!(!ended.stdout.is_empty(), "the result is shown all the same");
+    }
+    let quiet = file(&folder("quiet"), "logs.json", sign_ins(50));
+    assert_eq!(countersign(&["analyze", "--fail-on", "low", &quiet]).status, Some(0));
+}
+
+#[test]
+fn since_until_and_principal_narrow_what_is_reported() {
+    let (all, _) = analyze("all", &[], &logs());
+    let to = all["read"]["to"].as_str().unwrap().get(..10).unwrap().to_owned();
+    let (until, _) = analyze("until", &["--until", "2026-03-10"], &logs());
+    assert!(
+        until["read"]["to"].as_str().unwrap() <= "2026-03-10T00:00:00.000000Z",
+        "{}",
+        until["read"]["to"]
+    );
+    let (since, _) = analyze("since", &["--since", &to], &logs());
+    assert_eq!(counts(&since), counts(&all), "earlier events are learnt from");
+    assert!(since["detections"].as_u64() <= all["detections"].as_u64());
+    let (none, detections) = analyze("nobody", &["--principal", "nobody"], &logs());
+    assert_eq!((none["detections"].as_u64(), detections.len()), (Some(0), 0));
+    let name = all["riskyServicePrincipals"][0]["displayName"].as_str().unwrap();
+    let (one, _) = analyze("one", &["--principal", name], &logs());
+    let risky = one["riskyServicePrincipals"].as_array().unwrap();
+    assert!(!risky.is_empty() && risky.iter().all(|principal| principal["displayName"] == name));
+}
+
+#[test]
+fn report_and_tables_are_files_of_their_own() {
+    let folder = folder("outputs");
+    let (report, tables) = (folder.join("report.html"), folder.join("tables"));
+    let ended =
+        countersign(&["analyze", "--report", &text(&report), "--csv", &text(&tables), &text(tenant())]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+    let report = fs::read_to_string(report).unwrap();
+    assert!(report.starts_with("<!DOCTYPE html>"));
+    for foreign in ["src=\"http", "href=\"http", "@import", "url(http"] {
+        assert!(!report.contains(foreign), "{foreign}");
+    }
+    assert!(fs::read_dir(tables).unwrap().count() > 0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "nothing is left behind");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let logs = text(tenant());
+    let out = text(&folder("simulated").join("tenant"));
+    for arguments in [
+        &["analyze", &logs] as &[&str],
+        &["analyze", "--json", &logs],
+        &["simulate", "--principals", "3", "--days", "1", "--out", &out],
+    ] {
+        let mut child = command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // As `| head -0`: closed before the first byte.
+        drop(child.stdout.take());
+        let ended = run::Ended::from(child.wait_with_output().unwrap());
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let piped = format!("{} analyze '{logs}' | head -1", env!("CARGO_BIN_EXE_countersign"));
+    let ended = run::Ended::from(Command::new("sh").args(["-c", &piped]).output().unwrap());
+    assert_eq!((ended.status, ended.stderr.as_str(), ended.stdout.lines().count()), (Some(0), "", 1));
+}
+
+#[test]
+fn an_interrupted_run_ends_at_once_and_leaves_nothing() {
+    let folder = folder("interrupted");
+    let temp = folder.join("temp");
+    let arguments = [
+        "analyze",
+        "--memory",
+        "1",
+        "--temp-dir",
+        &text(&temp),
+        "--detections",
+        &text(&folder.join("out.ndjson")),
+        "--report",
+        &text(&folder.join("report.html")),
+        "-",
+    ];
+    let mut child = spawn(&arguments);
+    let mut stdin = child.stdin.take().unwrap();
+    // More than a pipe holds: when it is written, the run is reading.
+    stdin.write_all(sign_ins(20_000).as_bytes()).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begun.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("still there 20 s after it was interrupted, with standard input open");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(130));
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "error: interrupted\n");
+    assert_eq!(fs::read_dir(&temp).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "neither output nor a part of one");
+    drop(stdin);
+}
+
+#[test]
+fn a_simulation_depends_on_its_seed_alone() {
+    let folder = folder("seeds");
+    let bytes = |name: &str, seed: &str| {
+        let out = folder.join(name);
+        let arguments =
+            ["simulate", "--layout", "single", "--principals", "5", "--days", "3", "--seed", seed, "--out"];
+        assert_eq!(countersign(&[&arguments, [text(&out).as_str()].as_slice()].concat()).status, Some(0));
+        fs::read(out.join("ServicePrincipalSignInLogs.json")).unwrap()
+    };
+    assert!(bytes("a", "1") == bytes("b", "1"));
+    assert!(bytes("c", "1") != bytes("d", "2"));
+}
+
+#[test]
+fn people_who_sign_in_are_counted_and_passed_over() {
+    let (json, _) = analyze("people", &[], &logs());
+    let (count, example) = skipped(&json, "sign-in of a user");
+    assert_eq!(json["read"]["byType"]["NonInteractiveUserSignInLogs"], count);
+    assert!(example.ends_with("NonInteractiveUserSignInLogs.json:1"), "{example}");
+}
