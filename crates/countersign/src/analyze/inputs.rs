@@ -6,6 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+/// As in a shell: `*` leaves hidden files out, as a search through a folder does.
+const PATTERNS: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
 /// One thing to read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Input {
@@ -47,13 +54,13 @@ pub(crate) fn expand(arguments: &[String]) -> Result<Vec<Input>> {
         if path.exists() {
             add(path, &mut files)?;
         } else if argument.contains(['*', '?', '[']) {
-            let before = files.len();
-            let pattern =
-                glob::glob(argument).with_context(|| format!("pattern `{argument}` cannot be read"))?;
-            for found in pattern {
-                add(&found.with_context(|| format!("pattern `{argument}`"))?, &mut files)?;
+            let mut found = 0;
+            let pattern = glob::glob_with(argument, PATTERNS)
+                .with_context(|| format!("pattern `{argument}` cannot be read"))?;
+            for path in pattern {
+                found += add(&path.with_context(|| format!("pattern `{argument}`"))?, &mut files)?;
             }
-            if files.len() == before {
+            if found == 0 {
                 bail!("pattern `{argument}` matches no file: quote it, or name the folder itself");
             }
         } else {
@@ -67,17 +74,21 @@ pub(crate) fn expand(arguments: &[String]) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
-fn add(path: &Path, files: &mut BTreeSet<Input>) -> Result<()> {
+/// Adds a file, or all files of a folder; how many there are, those added before among them.
+fn add(path: &Path, files: &mut BTreeSet<Input>) -> Result<usize> {
+    let mut found = 0;
     for entry in walkdir::WalkDir::new(path).follow_links(true) {
         let entry = entry.with_context(|| format!("cannot look into `{}`", path.display()))?;
         let is_hidden = entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.');
         if entry.file_type().is_file() && !is_hidden {
             let size = fs::metadata(entry.path()).map_or(0, |metadata| metadata.len());
             files.insert(Input::File(entry.into_path(), size));
+            found += 1;
         } else if entry.depth() == 0 && !entry.file_type().is_dir() {
             // Named by the user: a pipe, such as `<(zcat …)` of a shell.
             files.insert(Input::File(entry.into_path(), 0));
+            found += 1;
         }
     }
-    Ok(())
+    Ok(found)
 }
