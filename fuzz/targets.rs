@@ -24,7 +24,7 @@ const PRODUCT_BYTES_MAX: usize = 64;
 
 /// Frames and decodes a file that comes in two pushes. The first byte says where it is cut, and, one time in eight,
 /// blanks in front make the framer decide on the container at the first push already; the rest is the file.
-pub fn decode(bytes: &[u8]) {
+pub(crate) fn decode(bytes: &[u8]) {
     let Some((first, file)) = bytes.split_first() else { return };
     let mut cut = file.len() * usize::from(first >> 3) / 31;
     let mut padding = Vec::new();
@@ -70,7 +70,7 @@ impl Sink for Found {
 }
 
 /// Reads a feed of any form, twice, and matches events against it.
-pub fn threat_intel(bytes: &[u8]) {
+pub(crate) fn threat_intel(bytes: &[u8]) {
     let mut builder = ThreatIntelligence::builder();
     let Ok(first) = builder.add_file("feed", bytes, NOW) else { return };
     assert!(first.skipped.len() <= SKIPPED_LISTED_MAX.min(first.skipped_total));
@@ -112,7 +112,7 @@ fn sign_in<'a>(ip: &'a str, user_agent: &'a str, app: &'a str) -> Event<'a> {
 }
 
 /// Reads the text as the pattern of a STIX indicator.
-pub fn stix_pattern(bytes: &[u8]) {
+pub(crate) fn stix_pattern(bytes: &[u8]) {
     let pattern = serde_json::Value::from(String::from_utf8_lossy(bytes));
     let bundle = format!(
         r#"{{"type":"bundle","id":"bundle--1","objects":[{{"type":"indicator","spec_version":"2.1","id":"indicator--1","created":"2026-08-01T00:00:00Z","modified":"2026-08-01T00:00:00Z","valid_from":"2026-08-01T00:00:00Z","pattern_type":"stix","pattern":{pattern}}}]}}"#
@@ -121,7 +121,7 @@ pub fn stix_pattern(bytes: &[u8]) {
 }
 
 /// Reduces the text to a family of user agents.
-pub fn user_agent(bytes: &[u8]) {
+pub(crate) fn user_agent(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let family = agent::family(&text);
     assert!(family.product.len() <= PRODUCT_BYTES_MAX);
@@ -130,7 +130,7 @@ pub fn user_agent(bytes: &[u8]) {
 }
 
 /// Reads the text as a time; what was read must come back from what is printed.
-pub fn time_stamp(bytes: &[u8]) {
+pub(crate) fn time_stamp(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Some(time) = parse_time(&text) else { return };
     let printed = time.to_string();

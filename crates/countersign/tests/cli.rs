@@ -12,23 +12,15 @@ use std::time::{Duration, Instant};
 use run::{command, countersign, countersign_fed, file, folder, gzip, sign_ins, skipped, spawn, text, zstd};
 use serde_json::Value;
 
-/// A tenant in which something happens: one file per category, made once.
+/// A tenant in which something happens, with more than a megabyte of events.
+const PARAMETERS: [&str; 6] = ["--principals", "10", "--days", "21", "--attacks", "0.5"];
+
+/// The tenant as one file per category, made once.
 fn tenant() -> &'static PathBuf {
     static TENANT: OnceLock<PathBuf> = OnceLock::new();
     TENANT.get_or_init(|| {
         let out = folder("tenant");
-        simulate(&[
-            "--out",
-            &text(&out),
-            "--layout",
-            "single",
-            "--principals",
-            "40",
-            "--days",
-            "40",
-            "--attacks",
-            "0.3",
-        ]);
+        simulate(&[PARAMETERS.as_slice(), &["--out", &text(&out), "--layout", "single"]].concat());
         out
     })
 }
@@ -135,10 +127,11 @@ fn neither_time_nor_order_nor_layout_nor_memory_changes_the_detections() {
     assert!(first == on_disk, "sorted on disk");
     assert_eq!(on_disk_json["read"], first_json["read"]);
     assert_eq!(fs::read_dir(&spill).unwrap().count(), 0, "nothing is left behind");
+    let shown = countersign(&["analyze", "--memory", "1", &text(tenant())]).stdout;
+    assert!(shown.contains("MB sorted on disk"), "{shown}");
 
     let storage = folder("storage");
-    let arguments = ["--principals", "40", "--days", "40", "--attacks", "0.3", "--gzip"];
-    simulate(&[&["--out", &text(&storage)], arguments.as_slice()].concat());
+    simulate(&[PARAMETERS.as_slice(), &["--out", &text(&storage), "--gzip"]].concat());
     fs::remove_file(storage.join("truth.ndjson")).unwrap();
     let (storage_json, hourly) = analyze("hourly", &[], &[text(&storage)]);
     assert!(first == hourly, "one file an hour");
