@@ -215,6 +215,11 @@ impl Baseline {
         self.table(table).iter().any(|slot| slot.value == value && slot.is_known())
     }
 
+    /// True when nothing was seen yet: the first value cannot be a surprise.
+    pub(crate) fn is_empty(&self, table: Table) -> bool {
+        !self.table(table).iter().any(|slot| slot.is_used())
+    }
+
     /// Known values, commonest first.
     pub(crate) fn known_values(&self, table: Table) -> Vec<u32> {
         let mut slots: Vec<Slot> = self.table(table).iter().copied().filter(|slot| slot.is_known()).collect();
@@ -480,7 +485,6 @@ mod tests {
     #[test]
     fn a_baseline_takes_at_most_one_kilobyte() {
         let bytes = std::mem::size_of::<Baseline>();
-        println!("{bytes} bytes of baseline a principal");
         assert!(bytes <= 1024, "{bytes} bytes");
     }
 

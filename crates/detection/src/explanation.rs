@@ -316,6 +316,9 @@ fn harmless_if(incident: &Incident) -> String {
         (_, Movement::Parallel) => format!(
             "the owner runs a second instance in {network} on purpose, or the old one is about to stop"
         ),
+        _ if incident.source_class.is_some_and(|class| class < FAR_CLASS) => {
+            "a colleague, a fail-over or a second instance explains it".to_owned()
+        }
         _ => format!("the owner moved the job to {network} and the old place stops"),
     }
 }

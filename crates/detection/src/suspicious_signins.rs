@@ -28,7 +28,8 @@ pub(crate) struct Values {
     pub(crate) network: u32,
     /// Country as its two letters; 0 when unknown.
     pub(crate) country: u32,
-    pub(crate) agent: u32,
+    /// `None` where the log never says: sign-ins of managed identities.
+    pub(crate) agent: Option<u32>,
     pub(crate) resource: Option<u32>,
     pub(crate) credential: Option<u32>,
     pub(crate) kind: CredentialKind,
@@ -39,7 +40,7 @@ impl Values {
     pub(crate) fn tables(&self) -> [(Table, Dimension, Option<u32>); 4] {
         [
             (Table::Sources, Dimension::Source, self.source),
-            (Table::Agents, Dimension::Agent, Some(self.agent)),
+            (Table::Agents, Dimension::Agent, self.agent),
             (Table::Resources, Dimension::Resource, self.resource),
             (Table::Credentials, Dimension::Credential, self.credential),
         ]
@@ -159,13 +160,17 @@ pub(crate) fn score(context: &Context<'_>, values: &Values) -> Score {
     score.novelty_rate =
         evidence::novelty_rate(Dimension::Source, source_counts, &priors[Dimension::Source.index()]);
     let archetype = baseline.archetype;
-    if let Some(source) = values.source {
+    // The first value of a dimension says nothing: there was nothing to differ from.
+    let to_judge = |table: Table, value: Option<u32>| value.filter(|_| !baseline.is_empty(table));
+    if let Some(source) = to_judge(Table::Sources, values.source) {
         let class = || source_class(baseline, peers, context.facts);
         score.terms[0] = Some(term(context, Dimension::Source, Table::Sources, source, class));
     }
-    let agent_class = || spread_class(peers.spread(archetype, Table::Agents, values.agent));
-    score.terms[1] = Some(term(context, Dimension::Agent, Table::Agents, values.agent, agent_class));
-    if let Some(resource) = values.resource {
+    if let Some(agent) = to_judge(Table::Agents, values.agent) {
+        let class = || spread_class(peers.spread(archetype, Table::Agents, agent));
+        score.terms[1] = Some(term(context, Dimension::Agent, Table::Agents, agent, class));
+    }
+    if let Some(resource) = to_judge(Table::Resources, values.resource) {
         let class = || spread_class(peers.spread(archetype, Table::Resources, resource));
         let mut term = term(context, Dimension::Resource, Table::Resources, resource, class);
         let granted = context
@@ -174,7 +179,7 @@ pub(crate) fn score(context: &Context<'_>, values: &Values) -> Score {
         announce(&mut term, granted.is_some_and(|change| !change.is_rare_actor));
         score.terms[2] = Some(term);
     }
-    if let Some(credential) = values.credential {
+    if let Some(credential) = to_judge(Table::Credentials, values.credential) {
         let (class, announced) = credential_class(context, values.kind);
         let mut term = term(context, Dimension::Credential, Table::Credentials, credential, || class);
         announce(&mut term, announced);

@@ -364,6 +364,7 @@ impl Tenant {
 
 fn values(occurrence: &Occurrence<'_>) -> Values {
     let facts = occurrence.enrichment.source.as_ref();
+    let is_managed_sign_in = occurrence.kind == SignInKind::ManagedIdentity && occurrence.resource.is_some();
     let credential = match (occurrence.key.is_none(), occurrence.federated_credential.is_none()) {
         (false, _) => Some(hash32(occurrence.key.as_bytes())),
         (true, false) => Some(hash32(occurrence.federated_credential.as_bytes())),
@@ -374,7 +375,9 @@ fn values(occurrence: &Occurrence<'_>) -> Values {
         range: occurrence.ip.map_or(0, range_value),
         network: facts.map_or(0, |facts| facts.organisation),
         country: facts.map_or(0, |facts| country_value(facts.country)),
-        agent: agent_value(&occurrence.enrichment.agent),
+        agent: Some(&occurrence.enrichment.agent)
+            .filter(|agent| !(is_managed_sign_in && agent.product.is_empty()))
+            .map(agent_value),
         resource: occurrence.resource.map(|resource| hash32(resource.as_bytes())),
         credential,
         kind: occurrence.credential_kind,
@@ -393,7 +396,7 @@ fn is_usual(baseline: &Baseline, values: &Values) -> bool {
     };
     baseline.runs() > 0
         && values.source.is_none_or(is_frequent)
-        && knows(Table::Agents, Some(values.agent))
+        && knows(Table::Agents, values.agent)
         && knows(Table::Resources, values.resource)
         && knows(Table::Credentials, values.credential)
 }

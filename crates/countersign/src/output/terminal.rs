@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 use countersign_model::finding::Finding;
 use countersign_model::risk::RiskLevel;
 
@@ -13,8 +13,10 @@ use crate::analyze::result::{Analysis, Read};
 const WIDTH_WITHOUT_TERMINAL: u16 = 110;
 /// Findings explained on the terminal; files hold all of them.
 const EXPLAINED_MAX: usize = 100;
-/// Characters of a name in a table.
-const NAME_MAX: usize = 40;
+/// Characters of a name in a table: as many as the id below it has.
+const NAME_MAX: usize = 36;
+/// Characters of a GUID, with a blank on each side.
+const ID_WIDTH: u16 = 38;
 
 /// How text may look.
 #[derive(Clone, Copy, Debug)]
@@ -135,30 +137,52 @@ fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<
     if !style.colour {
         table.force_no_tty();
     }
-    table.set_header(["level", "state", "name", "app id", "first seen", "last seen", "top reason"]);
+    table.set_header(["level", "state", "name, app id", "first, last", "top reason"]);
+    // Ids are copied, so they stay in one piece.
+    if let Some(identity) = table.column_mut(2) {
+        identity.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(ID_WIDTH)));
+    }
     for principal in &analysis.risky {
         let top = principal
             .findings
             .first()
             .and_then(|id| analysis.findings.iter().find(|finding| finding.id == *id));
-        let reason = top.map_or(String::new(), reason);
+        let (name, app) = (shortened(&principal.graph.display_name), one_line(&principal.graph.app_id));
         table.add_row([
             style.level(principal.graph.risk_level),
             Cell::new(principal.graph.risk_state.as_str()),
-            Cell::new(shortened(&principal.graph.display_name)),
-            Cell::new(shortened(&principal.graph.app_id)),
-            Cell::new(principal.activity.0.date()),
-            Cell::new(principal.activity.1.date()),
-            Cell::new(reason),
+            Cell::new(format!("{name}\n{app}")),
+            Cell::new(format!("{}\n{}", principal.activity.0.date(), principal.activity.1.date())),
+            Cell::new(top.map_or(String::new(), reason)),
         ]);
     }
     writeln!(out, "{table}")
 }
 
-/// The kind of finding and its first reasons.
+/// What speaks loudest, in a few words, the most telling first.
+const REASONS: [(&str, &str); 14] = [
+    ("ManyPrincipalsFromOneSource", "many credentials used from one place"),
+    ("CredentialUsedInParallel", "credential used in parallel"),
+    ("ThreatIntelligence", "threat intelligence"),
+    ("CredentialAddedByRareActor", "credential added by a rare actor"),
+    ("MovedTogether", "moved together with others"),
+    ("Moved", "moved"),
+    ("UnfamiliarHosting", "new hosting network"),
+    ("UnfamiliarCountry", "new country"),
+    ("UnfamiliarASN", "new network"),
+    ("UnfamiliarIP", "new address"),
+    ("UnfamiliarUserAgent", "new agent"),
+    ("UnfamiliarResource", "new resource"),
+    ("UnfamiliarCredential", "new credential"),
+    ("OffSchedule", "off schedule"),
+];
+
+/// The first three reasons of a finding.
 fn reason(finding: &Finding) -> String {
-    let codes: Vec<&str> = finding.reasons.iter().take(3).map(String::as_str).collect();
-    format!("{}: {}", finding.risk_event_type.as_str(), codes.join(", "))
+    let holds = |code: &str| finding.reasons.iter().any(|reason| reason == code);
+    let words: Vec<&str> =
+        REASONS.iter().filter(|(code, _)| holds(code)).map(|(_, words)| *words).take(3).collect();
+    words.join(", ")
 }
 
 fn shortened(text: &str) -> String {

@@ -202,7 +202,7 @@ impl Tenant {
         ln: f64,
     ) {
         let change = self.ledger.addition(occurrence.key).map(describe_change);
-        let agent_adopters = self.peers.adopters(Table::Agents, values.agent);
+        let agent_adopters = values.agent.map_or(0, |agent| self.peers.adopters(Table::Agents, agent));
         let app_is_tier_0 = self.principals[at].baseline.is_tier_0;
         let incident = &mut self.incidents[incident];
         incident.tier_0 |= app_is_tier_0;
@@ -364,7 +364,7 @@ fn reason(occurrence: &Occurrence<'_>, values: &Values, score: &Score) -> u64 {
     }
     let mut bytes = Vec::with_capacity(24);
     for (dimension, value) in [
-        (Dimension::Agent, Some(values.agent)),
+        (Dimension::Agent, values.agent),
         (Dimension::Resource, values.resource),
         (Dimension::Credential, values.credential),
     ] {

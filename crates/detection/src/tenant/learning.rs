@@ -125,7 +125,7 @@ impl Tenant {
                     // Near or announced values are let in at once, and all while nothing is known yet.
                     let is_near =
                         class <= 1 && table != Table::Credentials || term.is_some_and(|term| term.announced);
-                    let adopt = is_first || (is_cold && is_quiet) || is_near;
+                    let adopt = is_first || baseline.is_empty(table) || (is_cold && is_quiet) || is_near;
                     slots[place] = Some(baseline.add(table, value, class, adopt, time));
                     match (adopt, table) {
                         (true, Table::Sources) => peers.adopt_range(values.range),
