@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_stage_that_fails_says_so() {
-        let error = succeed(Path::new("."), &["cargo", "no-such-command"]).unwrap_err();
+        let error = succeed(Path::new("."), &["false"]).unwrap_err();
         assert!(error.to_string().contains("exit status"), "{error}");
     }
 }

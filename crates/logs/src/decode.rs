@@ -320,6 +320,22 @@ fn properties_in_string(raw: &mut Raw<'_>, line: u64, sink: &mut dyn Sink) {
     route(&mut whole, line, sink);
 }
 
+/// All that stands in one string of a file stands on one line of it, whatever line breaks the string holds.
+struct OnLine<'s> {
+    line: u64,
+    sink: &'s mut dyn Sink,
+}
+
+impl Sink for OnLine<'_> {
+    fn event(&mut self, log_type: LogType, _: u64, event: &Event<'_>) {
+        self.sink.event(log_type, self.line, event);
+    }
+
+    fn skip(&mut self, _: u64, skip: Skip) {
+        self.sink.skip(self.line, skip);
+    }
+}
+
 /// The slow path for objects that are no record: records inside messages of log shippers, and names for the
 /// logs of other systems.
 fn unknown(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
@@ -334,7 +350,7 @@ fn unknown(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
         if let Some(Value::String(message)) = message
             && message.trim_start().starts_with('{')
         {
-            return value(message.trim().as_bytes(), line, sink, depth + 1);
+            return value(message.trim().as_bytes(), line, &mut OnLine { line, sink }, depth + 1);
         }
         if let Some(inner @ Value::Object(_)) = object.get("value") {
             return value(inner.to_string().as_bytes(), line, sink, depth + 1);

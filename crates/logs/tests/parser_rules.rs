@@ -440,3 +440,14 @@ proptest::proptest! {
         let _ = read(pieces.concat().as_bytes());
     }
 }
+
+#[test]
+fn records_in_a_message_are_on_the_line_of_the_message() {
+    let record = sign_in_record("", "");
+    let message = serde_json::Value::from(format!("{{\"records\":[\n{record},\n{{\"a\":1}}\n]}}"));
+    let found = read(format!("{{\"other\":1}}\n{{\"message\":{message}}}\n").as_bytes());
+    let lines: Vec<u64> = found.events.iter().map(|(_, line, _)| *line).collect();
+    assert_eq!(lines, [2]);
+    let lines: Vec<u64> = found.skipped.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [1, 2]);
+}
