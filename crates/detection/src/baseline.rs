@@ -199,10 +199,22 @@ impl Baseline {
         if slots[slot].is_pending() {
             return Standing::Pending { slot };
         }
+        Standing::Known { slot, share: self.share(table, slot).0 }
+    }
+
+    /// The share of a known value among the runs of its table, and how many values are known there.
+    pub(crate) fn share(&self, table: Table, slot: usize) -> (f64, usize) {
+        let slots = self.table(table);
         let known = slots.iter().filter(|slot| slot.is_known());
-        let (sum, values) = known.fold((0.0, 0_u32), |(sum, values), slot| (sum + slot.runs(), values + 1));
-        let share = (f64::from(slots[slot].runs()) + 0.5) / (f64::from(sum) + f64::from(values) / 2.0);
-        Standing::Known { slot, share }
+        let (sum, values) =
+            known.fold((0_u32, 0_u32), |(sum, values), slot| (sum + u32::from(slot.weight), values + 1));
+        let runs = f64::from(sum) / f64::from(WEIGHT_UNIT);
+        ((f64::from(slots[slot].runs()) + 0.5) / (runs + f64::from(values) / 2.0), values as usize)
+    }
+
+    /// Where a value is that has left quarantine.
+    pub(crate) fn known_slot(&self, table: Table, value: u32) -> Option<usize> {
+        self.table(table).iter().position(|slot| slot.value == value && slot.is_known())
     }
 
     /// Where a value is, known or in quarantine.
@@ -212,7 +224,7 @@ impl Baseline {
 
     /// True when a value is in the baseline; cheaper than [`Baseline::standing`].
     pub(crate) fn knows(&self, table: Table, value: u32) -> bool {
-        self.table(table).iter().any(|slot| slot.value == value && slot.is_known())
+        self.known_slot(table, value).is_some()
     }
 
     /// True when nothing was seen yet: the first value cannot be a surprise.

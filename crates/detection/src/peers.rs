@@ -145,6 +145,25 @@ impl Peers {
         }
     }
 
+    /// Counts a run without novelty in the dimensions of `counted`, and one in time.
+    pub(crate) fn count_usual(
+        &mut self,
+        (archetype, template): (u32, u32),
+        counted: [bool; DIMENSIONS.len()],
+        is_novel_hour: bool,
+    ) {
+        let group = self.today.entry((archetype, template)).or_default();
+        for (tally, counted) in group.iter_mut().zip(counted) {
+            tally.runs += f64::from(u8::from(counted));
+        }
+        let time = &mut group[Dimension::Time.index()];
+        time.runs += 1.0;
+        if is_novel_hour {
+            time.novelties += 1.0;
+            time.classes[0] += 1.0;
+        }
+    }
+
     /// The priors of an identity: template within archetype within tenant within what is assumed of all.
     pub(crate) fn priors(&mut self, archetype: u32, template: u32) -> [Prior; DIMENSIONS.len()] {
         if let Some(priors) = self.priors.get(&(archetype, template)) {

@@ -13,7 +13,7 @@ use countersign_model::source::{AgentFamily, Enrichment};
 use countersign_model::time::{DAY, Timestamp};
 use foldhash::fast::FixedState;
 
-use crate::baseline::{Baseline, Standing, Table};
+use crate::baseline::{Baseline, Table};
 use crate::budget::Tokens;
 use crate::constants::{CO_MOVEMENT, Dimension, TIER_0_ROLES, USUAL_LN_MAX};
 use crate::detector::Policy;
@@ -318,9 +318,12 @@ impl Tenant {
         let baseline = &self.principals[at].baseline;
         let is_plain = occurrence.proven && occurrence.enrichment.indicators.is_empty();
         let [low, ..] = policy.budget.thresholds();
-        if is_plain && low > USUAL_LN_MAX && is_usual(baseline, &values) {
-            self.learn_usual(at, &values, occurrence.time);
-            self.old_source_event(policy, at, &values, occurrence.time);
+        if is_plain
+            && low > USUAL_LN_MAX
+            && let Some(slots) = usual(baseline, &values)
+        {
+            self.learn_usual(at, &values, slots, occurrence.time);
+            self.old_source_event(policy, at, &values, true, occurrence.time);
             return;
         }
         if let Some(source) = &occurrence.enrichment.source {
@@ -339,7 +342,9 @@ impl Tenant {
             self.judge(policy, at, occurrence, &values, &score);
         }
         self.learn(at, &values, &score, policy, occurrence.time);
-        self.old_source_event(policy, at, &values, occurrence.time);
+        let baseline = &self.principals[at].baseline;
+        let is_known = values.source.is_none_or(|source| baseline.knows(Table::Sources, source));
+        self.old_source_event(policy, at, &values, is_known, occurrence.time);
     }
 
     fn score(&mut self, at: usize, occurrence: &Occurrence<'_>, values: &Values) -> Score {
@@ -384,21 +389,24 @@ fn values(occurrence: &Occurrence<'_>) -> Values {
     }
 }
 
-/// True when every value is in the baseline already, and the source often.
-fn is_usual(baseline: &Baseline, values: &Values) -> bool {
-    let knows = |table, value: Option<u32>| value.is_none_or(|value| baseline.knows(table, value));
-    let is_frequent = |source| match baseline.standing(Table::Sources, source) {
-        Standing::Known { share, .. } => {
-            let values = baseline.known_count(Table::Sources);
-            evidence::is_frequent(share, values, &baseline.counts[Dimension::Source.index()])
+/// Where the values are when all are in the baseline already, and the source often.
+fn usual(baseline: &Baseline, values: &Values) -> Option<[Option<usize>; 4]> {
+    if baseline.runs() == 0 {
+        return None;
+    }
+    let mut slots = [None; 4];
+    for (slot, (table, _, value)) in slots.iter_mut().zip(values.tables()) {
+        let Some(value) = value else { continue };
+        *slot = Some(baseline.known_slot(table, value)?);
+    }
+    if let Some(slot) = slots[0] {
+        let (share, known) = baseline.share(Table::Sources, slot);
+        let counts = &baseline.counts[Dimension::Source.index()];
+        if !evidence::is_frequent(share, known, counts) {
+            return None;
         }
-        Standing::Pending { .. } | Standing::New => false,
-    };
-    baseline.runs() > 0
-        && values.source.is_none_or(is_frequent)
-        && knows(Table::Agents, values.agent)
-        && knows(Table::Resources, values.resource)
-        && knows(Table::Credentials, values.credential)
+    }
+    Some(slots)
 }
 
 /// An IPv4 address as itself; an IPv6 address as a hash of its /64, for hosts change the rest at will.

@@ -193,6 +193,32 @@ pub struct SignIn<'a> {
     pub azure_resource: Cow<'a, str>,
 }
 
+impl SignIn<'_> {
+    /// A sign-in of which nothing is known: a base for fixtures.
+    pub fn empty(kind: SignInKind) -> SignIn<'static> {
+        SignIn {
+            id: EventId::default(),
+            time: Timestamp::default(),
+            kind,
+            tenant: TenantId::default(),
+            service_principal: ServicePrincipalId::default(),
+            app: AppId::default(),
+            name: Cow::Borrowed(""),
+            owner_tenant: TenantId::default(),
+            address: Address::default(),
+            reported_country: None,
+            user_agent: Cow::Borrowed(""),
+            resource: AppId::default(),
+            resource_name: Cow::Borrowed(""),
+            credential: CredentialUse::default(),
+            error_code: 0,
+            correlation: Id::NONE,
+            token: Cow::Borrowed(""),
+            azure_resource: Cow::Borrowed(""),
+        }
+    }
+}
+
 /// Who made a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actor<'a> {

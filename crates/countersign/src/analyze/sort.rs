@@ -251,8 +251,8 @@ fn read_event(file: &mut impl Read, event: &mut Vec<u8>) -> io::Result<Option<Ke
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_model::event::{Address, CredentialUse, SignIn, SignInKind};
-    use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
+    use countersign_model::event::{SignIn, SignInKind};
+    use countersign_model::id::{EventId, Id};
     use countersign_model::time::Timestamp;
     use proptest::prelude::*;
 
@@ -260,22 +260,8 @@ mod tests {
         Event::SignIn(SignIn {
             id: EventId(Id::Text(id.to_string().into())),
             time: Timestamp(time),
-            kind: SignInKind::ServicePrincipal,
-            tenant: TenantId::default(),
-            service_principal: ServicePrincipalId::default(),
-            app: AppId::default(),
             name: name.to_string().into(),
-            owner_tenant: TenantId::default(),
-            address: Address::default(),
-            reported_country: None,
-            user_agent: "".into(),
-            resource: AppId::default(),
-            resource_name: "".into(),
-            credential: CredentialUse::default(),
-            error_code: 0,
-            correlation: Id::NONE,
-            token: "".into(),
-            azure_resource: "".into(),
+            ..SignIn::empty(SignInKind::ServicePrincipal)
         })
     }
 

@@ -238,12 +238,18 @@ impl Tenant {
     }
 
     /// An event from a known source: evidence on whether the new one of an open incident replaces it.
-    pub(super) fn old_source_event(&mut self, policy: Policy, at: usize, values: &Values, time: Timestamp) {
-        let principal = &mut self.principals[at];
-        let is_known = values.source.is_none_or(|source| principal.baseline.knows(Table::Sources, source));
+    pub(super) fn old_source_event(
+        &mut self,
+        policy: Policy,
+        at: usize,
+        values: &Values,
+        is_known: bool,
+        time: Timestamp,
+    ) {
         if !is_known {
             return;
         }
+        let principal = &mut self.principals[at];
         principal.baseline.count_event();
         if !principal.baseline.has_incident {
             return;

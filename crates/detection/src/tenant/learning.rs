@@ -5,7 +5,7 @@ use countersign_model::time::Timestamp;
 
 use super::Tenant;
 use crate::baseline::{Standing, Table};
-use crate::constants::Dimension;
+use crate::constants::{DIMENSIONS, Dimension};
 use crate::detector::Policy;
 use crate::suspicious_signins::{Score, Values};
 
@@ -29,36 +29,39 @@ impl Tenant {
         }
     }
 
-    /// Takes an event into the baseline whose values are all there already.
-    pub(super) fn learn_usual(&mut self, at: usize, values: &Values, time: Timestamp) {
+    /// Takes an event into the baseline whose values are all there already, at these slots.
+    pub(super) fn learn_usual(
+        &mut self,
+        at: usize,
+        values: &Values,
+        slots: [Option<usize>; 4],
+        time: Timestamp,
+    ) {
         let principal = &mut *self.principals[at];
         let baseline = &mut principal.baseline;
-        let group = (baseline.archetype, principal.template);
-        let mut counted = false;
-        let mut slots = [None; 4];
-        for (place, (table, dimension, value)) in values.tables().into_iter().enumerate() {
-            let Some(slot) = value.and_then(|value| baseline.slot(table, value)) else { continue };
-            slots[place] = Some(slot);
-            if baseline.see(table, slot, time) {
-                counted = true;
-                self.peers.count(group, dimension, None, 1.0);
+        let mut counted = [false; DIMENSIONS.len()];
+        for (slot, (table, dimension, _)) in slots.into_iter().zip(values.tables()) {
+            if let Some(slot) = slot {
+                counted[dimension.index()] = baseline.see(table, slot, time);
             }
         }
         if let (Some(source), Some(credential)) = (slots[0], slots[3]) {
             baseline.use_key_from(credential, source);
         }
         baseline.use_kind(values.kind);
-        if counted {
-            self.learn_place(at, values, time);
-            let baseline = &mut self.principals[at].baseline;
-            baseline.count_run();
-            let is_new_hour = !baseline.is_usual_hour(time);
-            baseline.see_hour(time, is_new_hour);
-            let novelty = is_new_hour && baseline.is_first_novelty_today(Dimension::Time);
-            self.peers.count(group, Dimension::Time, novelty.then_some(0), 1.0);
-        } else if !baseline.is_usual_hour(time) {
-            baseline.see_hour(time, true);
+        let is_new_hour = !baseline.is_usual_hour(time);
+        if !counted.contains(&true) {
+            if is_new_hour {
+                baseline.see_hour(time, true);
+            }
+            return;
         }
+        baseline.count_run();
+        baseline.see_hour(time, is_new_hour);
+        let is_novel_hour = is_new_hour && baseline.is_first_novelty_today(Dimension::Time);
+        let group = (baseline.archetype, principal.template);
+        self.peers.count_usual(group, counted, is_novel_hour);
+        self.learn_place(at, values, time);
     }
 
     /// Network and country follow the source into the baseline, never ahead of it.
