@@ -363,9 +363,9 @@ fn count_es(number: u64, noun: &str) -> String {
 
 fn percent(share: f64) -> String {
     match share * 100.0 {
-        percent if percent < 0.01 => "below 0.01 %".to_owned(),
-        percent if percent < 1.0 => format!("{percent:.2} %"),
-        percent => format!("{percent:.0} %"),
+        percent if percent < 0.01 => "below 0.01%".to_owned(),
+        percent if percent < 1.0 => format!("{percent:.2}%"),
+        percent => format!("{percent:.0}%"),
     }
 }
 
@@ -416,9 +416,9 @@ mod tests {
 
     #[test]
     fn shares_are_readable() {
-        assert_eq!(percent(0.000_01), "below 0.01 %");
-        assert_eq!(percent(0.004), "0.40 %");
-        assert_eq!(percent(0.25), "25 %");
+        assert_eq!(percent(0.000_01), "below 0.01%");
+        assert_eq!(percent(0.004), "0.40%");
+        assert_eq!(percent(0.25), "25%");
     }
 
     #[test]

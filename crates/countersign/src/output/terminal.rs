@@ -156,7 +156,7 @@ fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<
             Cell::new(top.map_or(String::new(), reason)),
         ]);
     }
-    writeln!(out, "{table}")
+    writeln!(out, "{}", table.trim_fmt())
 }
 
 /// What speaks loudest, in a few words, the most telling first.
