@@ -31,8 +31,9 @@ Examples:
   zcat exports/*.gz | countersign analyze --json - | jq '.riskyServicePrincipals[].displayName'
   countersign analyze --threat-intel tor-exits.txt --detections out.ndjson --fail-on high logs/
 
-Reads sign-ins of service principals and managed identities, directory audits and Graph activity, from Azure
-Monitor (storage, Event Hubs), Microsoft Graph and Log Analytics: JSON in any container, CSV, gzip, zstd.
+Reads sign-ins of service principals and managed identities, directory audits and Graph activity,
+from Azure Monitor (storage, Event Hubs), Microsoft Graph and Log Analytics: JSON in any
+container, CSV, gzip, zstd.
 
 Exit status: 0 done, 1 a finding reached --fail-on, 2 the input cannot be used, 130 interrupted.")]
 pub(crate) struct Analyze {
@@ -103,8 +104,8 @@ Examples:
   countersign simulate --out tenant --principals 200 --days 60 --seed 7
   countersign simulate --out quiet --attacks none && countersign analyze quiet
 
-The folder gets the logs in Azure Storage's layout and truth.ndjson, which names every attack and every harmless
-episode that looks like one.")]
+The folder gets the logs in Azure Storage's layout and truth.ndjson, which names every attack and
+every harmless episode that looks like one.")]
 pub(crate) struct Simulate {
     /// Folder to write to; made if it does not exist, and must be empty
     #[arg(long, value_name = "DIR")]
