@@ -10,8 +10,8 @@ use countersign_enrichment::threat_intel::{SKIPPED_LISTED_MAX, ThreatIntelligenc
 use countersign_logs::decode::{self as logs, LogType, Sink, Skip};
 use countersign_logs::framing::{Batch, Framer};
 use countersign_logs::parse_time;
-use countersign_model::event::{Address, CredentialUse, Event, SignIn, SignInKind};
-use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
+use countersign_model::event::{Address, Event, SignIn, SignInKind};
+use countersign_model::id::{AppId, Id};
 use countersign_model::time::Timestamp;
 
 /// More than the bytes that the framer looks at before it decides on a container: what follows is scanned piece by
@@ -90,24 +90,11 @@ pub(crate) fn threat_intel(bytes: &[u8]) {
 
 fn sign_in<'a>(ip: &'a str, user_agent: &'a str, app: &'a str) -> Event<'a> {
     Event::SignIn(SignIn {
-        id: EventId::default(),
         time: NOW,
-        kind: SignInKind::ServicePrincipal,
-        tenant: TenantId::default(),
-        service_principal: ServicePrincipalId::default(),
         app: AppId(Id::parse(app)),
-        name: Cow::Borrowed(""),
-        owner_tenant: TenantId::default(),
         address: Address { ip: ip.parse().ok(), raw: Cow::Borrowed(ip) },
-        reported_country: None,
         user_agent: Cow::Borrowed(user_agent),
-        resource: AppId::default(),
-        resource_name: Cow::Borrowed(""),
-        credential: CredentialUse::default(),
-        error_code: 0,
-        correlation: Id::NONE,
-        token: Cow::Borrowed(""),
-        azure_resource: Cow::Borrowed(""),
+        ..SignIn::empty(SignInKind::ServicePrincipal)
     })
 }
 

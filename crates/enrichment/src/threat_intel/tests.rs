@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use countersign_model::event::{Address, CredentialUse, Event, SignIn, SignInKind};
-use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
+use countersign_model::event::{Address, Event, SignIn, SignInKind};
+use countersign_model::id::{AppId, Id};
 use countersign_model::source::{IndicatorKind, IndicatorMatch, SourceFacts};
 use countersign_model::time::Timestamp;
 
@@ -27,24 +27,11 @@ fn now() -> Timestamp {
 
 pub(crate) fn sign_in(ip: &str, user_agent: &str, app: &str) -> Event<'static> {
     Event::SignIn(SignIn {
-        id: EventId::default(),
         time: now(),
-        kind: SignInKind::ServicePrincipal,
-        tenant: TenantId::default(),
-        service_principal: ServicePrincipalId::default(),
         app: AppId(Id::parse(app).into_owned()),
-        name: Cow::Borrowed(""),
-        owner_tenant: TenantId::default(),
         address: Address { ip: ip.parse().ok(), raw: Cow::Owned(ip.to_owned()) },
-        reported_country: None,
         user_agent: Cow::Owned(user_agent.to_owned()),
-        resource: AppId::default(),
-        resource_name: Cow::Borrowed(""),
-        credential: CredentialUse::default(),
-        error_code: 0,
-        correlation: Id::NONE,
-        token: Cow::Borrowed(""),
-        azure_resource: Cow::Borrowed(""),
+        ..SignIn::empty(SignInKind::ServicePrincipal)
     })
 }
 
