@@ -12,9 +12,24 @@ mod simulate;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors; a wrong word is, and like all errors it is one line.
+        Err(error)
+            if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            error.exit()
+        }
+        Err(error) => {
+            let text = error.render().to_string();
+            let words: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+            output::error(&format!("{}; --help tells more", words.join(" ").trim_start_matches("error: ")));
+            return ExitCode::from(2);
+        }
+    };
     let outcome = match cli.command {
         cli::Command::Analyze(arguments) => analyze::run(&arguments),
         cli::Command::Simulate(arguments) => simulate::run(&arguments).map(|()| Outcome::Done),

@@ -194,6 +194,7 @@ fn values_that_make_no_sense() {
         for word in words {
             assert!(ended.stderr.contains(word), "`{word}` in: {}", ended.stderr);
         }
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     }
     for arguments in [&["analyze"] as &[&str], &[], &["analyse", &logs], &["simulate"]] {
         assert_eq!(countersign(arguments).status, Some(2), "{arguments:?}");

@@ -12,12 +12,19 @@ use crate::fields::{App, Fields, Initiator, Key, Raw, Scalar, User, modified_pro
 /// Most targets, and most modified properties of one target, that are kept of a directory audit.
 const ITEMS_MAX: usize = 256;
 
-/// Parses one JSON object into `raw`, which must be new: it takes 2 KB, so it is filled in place.
-pub(crate) fn parse<'a>(bytes: &'a [u8], raw: &mut Raw<'a>) -> Result<(), sonic_rs::Error> {
-    let mut deserializer = sonic_rs::Deserializer::from_slice(bytes);
-    RawSeed { raw }.deserialize(&mut deserializer)?;
-    deserializer.end()
+/// Parses one JSON object into `raw`, which must be new: it takes 2 KB, so it is filled in place. `Err` says only that
+/// the text is no JSON object in UTF-8; the slow path finds out why.
+pub(crate) fn parse<'a>(bytes: &'a [u8], raw: &mut Raw<'a>) -> Result<(), Damaged> {
+    // Checked once for the whole record: the parser would check every string.
+    let text = std::str::from_utf8(bytes).map_err(|_| Damaged)?;
+    let mut deserializer = sonic_rs::Deserializer::from_str(text);
+    RawSeed { raw }.deserialize(&mut deserializer).map_err(|_| Damaged)?;
+    deserializer.end().map_err(|_| Damaged)
 }
+
+/// Not a JSON object.
+#[derive(Debug)]
+pub(crate) struct Damaged;
 
 /// The structured fields of a CSV cell or of a column that holds JSON text.
 pub(crate) fn structured(
