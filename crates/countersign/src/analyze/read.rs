@@ -134,8 +134,9 @@ impl Sink for Collect<'_> {
     fn event(&mut self, log_type: LogType, line: u64, event: &Event<'_>) {
         let time = event.time();
         if self.until.is_some_and(|until| time > until) {
-            let skip = Skip::OtherLog("event after --until".into());
-            return self.counts.skip(self.input, line, &skip);
+            self.counts.records += 1;
+            let reason = ("event after --until: left out".to_owned(), false);
+            return self.counts.tally(reason, 1, (self.input, line), "");
         }
         self.counts.records += 1;
         *self.counts.by_type.entry(log_type).or_default() += 1;
