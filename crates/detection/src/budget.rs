@@ -87,6 +87,13 @@ impl Default for Budget {
     }
 }
 
+/// What the user decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    /// False alarms accepted.
+    pub budget: Budget,
+}
+
 /// Tokens of one tenant.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens {

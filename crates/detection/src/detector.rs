@@ -12,17 +12,10 @@ use countersign_model::time::Timestamp;
 use foldhash::fast::FixedState;
 
 use crate::baseline::Baseline;
-use crate::budget::Budget;
+use crate::budget::Policy;
 use crate::order::{Clock, Seen};
 use crate::risk::Risk;
 use crate::tenant::Tenant;
-
-/// What the user decides.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Policy {
-    /// False alarms accepted.
-    pub budget: Budget,
-}
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

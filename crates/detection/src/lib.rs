@@ -23,4 +23,5 @@ pub mod risk;
 pub mod suspicious_signins;
 mod tenant;
 
-pub use detector::{Detector, Observed, Policy};
+pub use budget::Policy;
+pub use detector::{Detector, Observed};

@@ -14,9 +14,8 @@ use countersign_model::time::{DAY, Timestamp};
 use foldhash::fast::FixedState;
 
 use crate::baseline::{Baseline, Table};
-use crate::budget::Tokens;
+use crate::budget::{Policy, Tokens};
 use crate::constants::{CO_MOVEMENT, Dimension, TIER_0_ROLES, USUAL_LN_MAX};
-use crate::detector::Policy;
 use crate::evidence;
 use crate::incident::Incident;
 use crate::ledger::{ChangeKind, Ledger};

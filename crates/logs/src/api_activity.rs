@@ -4,8 +4,8 @@ use countersign_model::event::{Api, ApiActivity};
 use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
 
 use crate::address;
-use crate::decode::Unreadable;
 use crate::fields::Raw;
+use crate::outcome::Unreadable;
 use crate::text;
 use crate::time;
 

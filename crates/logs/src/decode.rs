@@ -1,123 +1,18 @@
 //! Framed records into events, routed by what a record is and never by the file it came in.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use countersign_model::event::{Api, Event, SignInKind};
 use serde_json::Value;
 
 use crate::fields::{Fields, Raw, Scalar};
 use crate::framing::{Batch, Framer, Shape};
+use crate::outcome::excerpt;
+pub use crate::outcome::{LogType, Skip, Unreadable};
 use crate::{api_activity, directory_audit, json, sign_in, tables};
 
 /// How deep containers may lie in containers (a batch in a message in a line) before a record counts as damaged.
 const NESTING_MAX: usize = 4;
-
-/// The logs that are known, by the names of their diagnostic categories.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are the categories' own")]
-pub enum LogType {
-    ServicePrincipalSignInLogs,
-    ManagedIdentitySignInLogs,
-    MicrosoftServicePrincipalSignInLogs,
-    AuditLogs,
-    MicrosoftGraphActivityLogs,
-    AzureADGraphActivityLogs,
-    SignInLogs,
-    NonInteractiveUserSignInLogs,
-    ADFSSignInLogs,
-}
-
-impl LogType {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [LogType; 9] = [
-        LogType::ServicePrincipalSignInLogs,
-        LogType::ManagedIdentitySignInLogs,
-        LogType::MicrosoftServicePrincipalSignInLogs,
-        LogType::AuditLogs,
-        LogType::MicrosoftGraphActivityLogs,
-        LogType::AzureADGraphActivityLogs,
-        LogType::SignInLogs,
-        LogType::NonInteractiveUserSignInLogs,
-        LogType::ADFSSignInLogs,
-    ];
-
-    /// The name of the diagnostic category.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogType::ServicePrincipalSignInLogs => "ServicePrincipalSignInLogs",
-            LogType::ManagedIdentitySignInLogs => "ManagedIdentitySignInLogs",
-            LogType::MicrosoftServicePrincipalSignInLogs => "MicrosoftServicePrincipalSignInLogs",
-            LogType::AuditLogs => "AuditLogs",
-            LogType::MicrosoftGraphActivityLogs => "MicrosoftGraphActivityLogs",
-            LogType::AzureADGraphActivityLogs => "AzureADGraphActivityLogs",
-            LogType::SignInLogs => "SignInLogs",
-            LogType::NonInteractiveUserSignInLogs => "NonInteractiveUserSignInLogs",
-            LogType::ADFSSignInLogs => "ADFSSignInLogs",
-        }
-    }
-
-    /// By diagnostic category or Log Analytics table, in any letter case.
-    fn parse(name: &str) -> Option<LogType> {
-        let renamed = match name {
-            name if name.eq_ignore_ascii_case("AADGraphActivityLogs") => "AzureADGraphActivityLogs",
-            name => {
-                name.get(..3).filter(|head| head.eq_ignore_ascii_case("AAD")).map_or(name, |_| &name[3..])
-            }
-        };
-        LogType::ALL.into_iter().find(|log_type| log_type.name().eq_ignore_ascii_case(renamed))
-    }
-}
-
-/// Why a record gave no event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Skip {
-    /// The sign-in of a user: counted and passed over.
-    UserSignIn(LogType),
-    /// A record of a log that says nothing of workload identities, or that this version does not read.
-    OtherLog(Cow<'static, str>),
-    /// A record that cannot be read.
-    Unreadable(Unreadable),
-}
-
-impl fmt::Display for Skip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Skip::UserSignIn(log_type) => write!(f, "sign-in of a user ({}): passed over", log_type.name()),
-            Skip::OtherLog(name) => write!(f, "{name}: not a log that is read"),
-            Skip::Unreadable(unreadable) => f.write_str(&unreadable.reason),
-        }
-    }
-}
-
-/// What is wrong with a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The reason, the same for all records with the same fault.
-    pub reason: Cow<'static, str>,
-    /// What this record holds; may be empty. Never more than a few words of the record.
-    pub detail: String,
-}
-
-impl Unreadable {
-    fn new(reason: &'static str) -> Self {
-        Self { reason: Cow::Borrowed(reason), detail: String::new() }
-    }
-
-    pub(crate) fn missing(field: &str) -> Self {
-        Self { reason: Cow::Owned(format!("field `{field}` is missing")), detail: String::new() }
-    }
-
-    pub(crate) fn time(field: &str, text: &str) -> Self {
-        if text.is_empty() {
-            return Self::missing(field);
-        }
-        Self {
-            reason: Cow::Owned(format!("field `{field}` is no time between the years 2000 and 2099")),
-            detail: format!("`{}`", excerpt(text)),
-        }
-    }
-}
 
 /// Takes what [`decode`] finds.
 pub trait Sink {
@@ -397,13 +292,4 @@ fn damaged(text: &[u8]) -> Unreadable {
         },
         Ok(_) => Unreadable::new("JSON value is not an object"),
     }
-}
-
-/// At most 60 characters, without line breaks: an example must fit a terminal line.
-fn excerpt(text: &str) -> String {
-    let mut excerpt: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if excerpt.len() < text.len() {
-        excerpt.push('…');
-    }
-    excerpt
 }

@@ -6,8 +6,8 @@ use countersign_model::event::{Actor, DirectoryAudit};
 use countersign_model::id::{AppId, EventId, Id, ServicePrincipalId, TenantId};
 
 use crate::address;
-use crate::decode::Unreadable;
 use crate::fields::{Fields, Initiator, Raw, Scalar};
+use crate::outcome::Unreadable;
 use crate::text;
 use crate::time;
 

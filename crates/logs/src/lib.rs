@@ -16,6 +16,7 @@ mod directory_audit;
 mod fields;
 pub mod framing;
 mod json;
+mod outcome;
 mod sign_in;
 mod tables;
 mod text;

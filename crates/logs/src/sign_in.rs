@@ -7,8 +7,8 @@ use countersign_model::id::{AppId, EventId, KeyId, ServicePrincipalId, TenantId}
 use countersign_model::source::Country;
 
 use crate::address;
-use crate::decode::Unreadable;
 use crate::fields::{Fields, Raw};
+use crate::outcome::Unreadable;
 use crate::time;
 
 /// Microsoft's own tenants: applications they own are Microsoft's.

@@ -10,8 +10,8 @@ use countersign_detection::{Detector, Policy};
 use countersign_enrichment::{Enricher, Memo};
 use countersign_model::event::Event;
 
-use super::read::Watch;
 use super::sort::Merge;
+use super::watch::Watch;
 use crate::progress::Progress;
 
 /// Events handed over at once.

@@ -11,6 +11,7 @@ pub(crate) mod result;
 mod sort;
 mod source;
 mod timeline;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,9 +29,10 @@ use crate::Outcome;
 use crate::cli::Analyze;
 use crate::output::{self, Outputs};
 use crate::progress::Progress;
-use read::{ReadEvents, Watch};
+use read::ReadEvents;
 use result::{Analysis, Read, Tables};
 use sort::Sorter;
+use watch::Watch;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use countersign_logs::decode::{self, LogType, Sink, Skip};
 use countersign_logs::framing::{Batch, Framer};
 use countersign_model::event::Event;
@@ -19,32 +19,13 @@ use super::inputs::Input;
 use super::result::{Read, Skipped};
 use super::sort::{Chunk, Merge, Sorter};
 use super::source;
+use super::watch::Watch;
 
 /// Batches of 1 MB between readers and workers: enough that neither waits, little memory.
 const QUEUE_BATCHES: usize = 8;
 
 /// Bytes taken from a decompressor at once.
 const READ_BYTES: usize = 1 << 20;
-
-/// What watchers of the work may see, and how they may end it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Watch {
-    /// Bytes read from disk.
-    pub(crate) bytes: Arc<AtomicU64>,
-    /// Events decoded, then events detected on.
-    pub(crate) events: Arc<AtomicU64>,
-    /// Set when the user wants to stop.
-    pub(crate) cancelled: Arc<AtomicBool>,
-}
-
-impl Watch {
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            bail!("interrupted");
-        }
-        Ok(())
-    }
-}
 
 /// A batch and the input it came from.
 struct Work {

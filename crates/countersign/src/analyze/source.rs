@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::inputs::Input;
-use super::read::Watch;
+use super::watch::Watch;
 
 /// Bytes read from disk at once.
 const READ_BYTES: usize = 256 << 10;

@@ -9,9 +9,9 @@ use countersign_model::event::{Actor, DirectoryAudit, Event};
 use countersign_model::time::{HOUR, Timestamp};
 
 use super::fold::decode;
-use super::read::Watch;
 use super::result::{Analysis, Point, Timeline};
 use super::sort::Merge;
+use super::watch::Watch;
 
 /// Most points kept of one identity: three months of hourly use from three places.
 const POINTS_MAX: usize = 8_000;

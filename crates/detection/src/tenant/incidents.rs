@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Move, Occurrence, Tenant};
 use crate::baseline::{Standing, Table};
+use crate::budget::Policy;
 use crate::constants::{
     ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INTERACTIVE_AGENTS, OFFICE_HOURS,
 };
-use crate::detector::Policy;
 use crate::incident::{Habits, Incident, Movement, Strongest};
 use crate::investigations_threat_intelligence as threat_intelligence;
 use crate::ledger::{Change, ChangeKind};

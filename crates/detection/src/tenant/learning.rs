@@ -5,8 +5,8 @@ use countersign_model::time::Timestamp;
 
 use super::Tenant;
 use crate::baseline::{Standing, Table};
+use crate::budget::Policy;
 use crate::constants::{DIMENSIONS, Dimension};
-use crate::detector::Policy;
 use crate::suspicious_signins::{Score, Values};
 
 impl Tenant {
