@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Simulate) -> Result<()> {
     output::say(&format!(
         "{} of {} over {} in `{}`; what is an attack is told by `{}`",
         output::count(records.load(Ordering::Relaxed), "record"),
-        output::count(u64::from(arguments.principals), "workload identit"),
+        output::count(u64::from(arguments.principals), "workload identity"),
         output::count(u64::from(arguments.days), "day"),
         folder.display(),
         truth.display()

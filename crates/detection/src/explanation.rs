@@ -370,7 +370,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Two digits that matter; thousands with separators.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value >= 1e9 {
         return format!("{value:.0e}");
     }

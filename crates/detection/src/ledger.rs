@@ -138,17 +138,13 @@ impl Ledger {
     }
 }
 
+/// Names are not unique, so an application is told apart by its id.
 fn actor_name(actor: &Actor<'_>) -> String {
     match actor {
-        Actor::User { user_principal_name, .. } if !user_principal_name.is_empty() => {
-            user_principal_name.to_string()
-        }
-        Actor::User { id, .. } => format!("user {id}"),
         Actor::App { name, service_principal, .. } if !name.is_empty() => {
-            format!("application {name} ({service_principal})")
+            format!("{actor} ({service_principal})")
         }
-        Actor::App { service_principal, .. } => format!("application {service_principal}"),
-        Actor::Unknown => "an unnamed actor".to_owned(),
+        _ => actor.to_string(),
     }
 }
 

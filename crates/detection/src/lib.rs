@@ -25,3 +25,4 @@ mod tenant;
 
 pub use budget::Policy;
 pub use detector::{Detector, Observed};
+pub use explanation::number;

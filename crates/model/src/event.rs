@@ -3,6 +3,7 @@
 //! Text borrows from the bytes it was decoded from; `Cow` because JSON strings may hold escapes.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -245,6 +246,23 @@ pub enum Actor<'a> {
         #[serde(borrow)]
         name: Cow<'a, str>,
     },
+}
+
+/// Who made the change, in a few words.
+impl fmt::Display for Actor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::User { user_principal_name, .. } if !user_principal_name.is_empty() => {
+                f.write_str(user_principal_name)
+            }
+            Actor::User { id, .. } => write!(f, "user {id}"),
+            Actor::App { name, service_principal, .. } if name.is_empty() => {
+                write!(f, "application {service_principal}")
+            }
+            Actor::App { name, .. } => write!(f, "application {name}"),
+            Actor::Unknown => f.write_str("an unnamed actor"),
+        }
+    }
 }
 
 /// A property that a change touched. Values are JSON text inside the string, as the log writes them.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use anyhow::Result;
-use countersign_enrichment::Enricher;
-use countersign_model::event::{Actor, DirectoryAudit, Event};
+use countersign_enrichment::{Enricher, Memo};
+use countersign_model::event::{DirectoryAudit, Event};
 use countersign_model::time::{HOUR, Timestamp};
 
 use super::fold::decode;
@@ -45,6 +45,7 @@ pub(crate) fn collect(
         .flat_map(|(at, finding)| finding.event_ids.iter().map(move |id| (id.as_str(), at)))
         .collect();
     events.rewind()?;
+    let mut memo = Memo::new(enricher);
     let mut seen = countersign_detection::order::Seen::default();
     let mut read = 0_u64;
     while let Some((_, bytes)) = events.next()? {
@@ -63,7 +64,7 @@ pub(crate) fn collect(
             }
             let finding = findings.get(event.id().to_string().as_str()).copied();
             if let Some(timeline) = timelines.get_mut(&principal) {
-                timeline.omitted += u64::from(!point(&event, finding, enricher, places));
+                timeline.omitted += u64::from(!point(&event, finding, &mut memo, places));
             }
         }
     }
@@ -79,7 +80,7 @@ pub(crate) fn collect(
 fn point(
     event: &Event<'_>,
     finding: Option<usize>,
-    enricher: &Enricher,
+    memo: &mut Memo<'_>,
     places: &mut BTreeMap<Place, Point>,
 ) -> bool {
     let (resource, succeeded) = match event {
@@ -87,7 +88,7 @@ fn point(
         Event::ApiActivity(call) => ("Microsoft Graph call", call.status < 400),
         Event::DirectoryAudit(_) => return true,
     };
-    let enrichment = enricher.enrich(event);
+    let enrichment = memo.enrich(event);
     let hour = Timestamp(event.time().hour() * HOUR);
     let agent = enrichment.agent.to_string();
     let ip = event.address().ip;
@@ -132,19 +133,8 @@ fn change(
         if let Some(timeline) = timelines.get_mut(&principal)
             && timeline.changes.len() < CHANGES_MAX
         {
-            let by = match &audit.initiated_by {
-                Actor::User { user_principal_name, .. } if !user_principal_name.is_empty() => {
-                    user_principal_name.to_string()
-                }
-                Actor::User { id, .. } => format!("user {id}"),
-                Actor::App { name, service_principal, .. } if name.is_empty() => {
-                    format!("application {service_principal}")
-                }
-                Actor::App { name, .. } => format!("application {name}"),
-                Actor::Unknown => "an unnamed actor".to_owned(),
-            };
             let outcome = if audit.succeeded { "" } else { " (failed)" };
-            let change = (audit.time, format!("{} by {by}{outcome}", audit.operation));
+            let change = (audit.time, format!("{} by {}{outcome}", audit.operation, audit.initiated_by));
             if timeline.changes.last() != Some(&change) {
                 timeline.changes.push(change);
             }

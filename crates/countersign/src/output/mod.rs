@@ -98,15 +98,15 @@ fn complete(
     Ok(())
 }
 
-/// `1,234 records`; a noun that ends in `identit` becomes identity or identities.
+/// `1,234 records`, `1 workload identity`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    let ending = match (noun.ends_with("identit"), number) {
-        (true, 1) => "y",
-        (true, _) => "ies",
-        (false, 1) => "",
-        (false, _) => "s",
+    let plural = match noun {
+        _ if number == 1 => noun.to_owned(),
+        noun if noun.ends_with("identity") => format!("{}ies", noun.trim_end_matches('y')),
+        noun if noun.ends_with("address") => format!("{noun}es"),
+        noun => format!("{noun}s"),
     };
-    format!("{} {noun}{ending}", grouped(number))
+    format!("{} {plural}", grouped(number))
 }
 
 /// `1,234,567`.
@@ -160,7 +160,7 @@ mod tests {
     fn numbers_are_grouped_and_nouns_agree() {
         assert_eq!(count(1, "record"), "1 record");
         assert_eq!(count(1_234_567, "record"), "1,234,567 records");
-        assert_eq!(count(2, "workload identit"), "2 workload identities");
+        assert_eq!(count(2, "workload identity"), "2 workload identities");
         assert_eq!(count(100, "day"), "100 days");
     }
 

@@ -65,7 +65,7 @@ pub(super) fn write(analysis: &Analysis, spilled: u64, style: Style, out: &mut i
             "{}",
             style.bold(&format!(
                 "No risk found among {}.",
-                count(analysis.read.principals, "workload identit")
+                count(analysis.read.principals, "workload identity")
             ))
         )?;
     } else {
@@ -92,7 +92,7 @@ fn read(read: &Read, spilled: u64, style: Style, out: &mut impl Write) -> io::Re
             count(read.records, "record"),
             count(read.files, "file"),
             count(read.events(), "event"),
-            count(read.principals, "workload identit"),
+            count(read.principals, "workload identity"),
         ))
     )?;
     for (log, records) in &read.by_type {
@@ -125,7 +125,7 @@ fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<
     let title = format!(
         "{} of {} at risk",
         grouped(at_risk as u64),
-        count(analysis.read.principals, "workload identit")
+        count(analysis.read.principals, "workload identity")
     );
     writeln!(out, "{}", style.bold(&title))?;
     let mut table = Table::new();

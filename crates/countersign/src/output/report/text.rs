@@ -1,5 +1,9 @@
 //! Words and numbers as the report shows them.
 
+pub(super) use countersign_detection::number as factor;
+
+pub(super) use crate::output::{count, grouped};
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -55,45 +59,6 @@ pub(super) fn folded(text: &str, characters_max: usize) -> Markup {
                 p.full { bdi { (visible(text)) } }
             }
         }
-    }
-}
-
-/// `1,234 events`, `1 event`.
-pub(super) fn count(number: u64, noun: &str) -> String {
-    let plural = match noun {
-        "identity" => "identities",
-        "address" => "addresses",
-        _ if number == 1 => noun,
-        _ => return format!("{} {noun}s", grouped(number)),
-    };
-    format!("{} {}", grouped(number), if number == 1 { noun } else { plural })
-}
-
-/// Thousands with separators.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Two digits that matter, as the explanations have it.
-pub(super) fn factor(value: f64) -> String {
-    match value {
-        value if value >= 1e9 => format!("{value:.0e}"),
-        value if value >= 100.0 => {
-            let scale = 10_f64.powi(value.log10().floor() as i32 - 1);
-            grouped(((value / scale).round() * scale).round() as u64)
-        }
-        value if value >= 10.0 => format!("{value:.0}"),
-        value if value >= 1.0 => format!("{value:.1}"),
-        value if value > 0.0 && value < 0.001 => "below 0.001".to_owned(),
-        value => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
     }
 }
 
