@@ -8,7 +8,7 @@ use countersign_model::finding::LearningState;
 use countersign_model::time::{DAY, HOUR, Timestamp};
 
 use crate::constants::{
-    COLD_DAYS, COLD_RUNS, Dimension, FORGETS_BY_CALENDAR_RUNS, HALF_LIFE_DAYS, LEARNING_DAYS_MAX,
+    COLD_DAYS, COLD_RUNS, DORMANT_DAYS, DORMANT_GAPS, Dimension, FORGETS_BY_CALENDAR_RUNS, HALF_LIFE_DAYS, LEARNING_DAYS_MAX,
     QUARANTINE_DAYS_SEEN, QUARANTINE_HOURS, RUN,
 };
 use crate::evidence::{Counts, Prior, novelty_rate, novelty_rate_upper};
@@ -116,6 +116,9 @@ pub struct Baseline {
     epoch_hour: u32,
     /// Last day on which counts were decayed, since the epoch.
     day: u16,
+    /// Days since the active day before, and the most of all earlier such gaps.
+    gap: u16,
+    longest_gap: u16,
     active_days: u16,
     runs: u16,
     /// Hours of the week in which it was active.
@@ -150,6 +153,8 @@ impl Baseline {
             exposure_days: 0.0,
             epoch_hour: u32::try_from(time.hour()).unwrap_or(0),
             day: 0,
+            gap: 0,
+            longest_gap: 0,
             active_days: 1,
             runs: 0,
             week: [0; 21],
@@ -361,6 +366,8 @@ impl Baseline {
             return false;
         }
         self.day = day;
+        self.longest_gap = self.longest_gap.max(self.gap);
+        self.gap = passed;
         self.novel_today = 0;
         self.active_days = self.active_days.saturating_add(1);
         let most_runs = self.counts.iter().map(|counts| counts.runs).fold(0.0, f32::max);
@@ -379,6 +386,14 @@ impl Baseline {
         self.events *= factor;
         self.exposure_days = self.exposure_days * factor + f32::from(passed);
         true
+    }
+
+    /// Days of silence before today, if that is longer than anything it did before: an identity that had fallen
+    /// asleep.
+    pub(crate) fn dormant_days(&self) -> Option<i64> {
+        let is_long = i64::from(self.gap) >= DORMANT_DAYS
+            && f64::from(self.gap) > DORMANT_GAPS * f64::from(self.longest_gap);
+        is_long.then_some(i64::from(self.gap))
     }
 
     /// Counts an event from a known source, for the usual rate.

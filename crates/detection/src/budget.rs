@@ -11,7 +11,7 @@ use countersign_model::risk::RiskLevel;
 use crate::constants::LEVELS;
 
 /// What a level is decided from, beside the evidence.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
     /// Something besides the sign-in's own properties supports it.
     pub corroborated: bool,
@@ -28,6 +28,24 @@ pub struct Circumstances {
     pub by_hand: bool,
     /// How far learning has got.
     pub learning: LearningState,
+    /// No higher than this, as the detection itself says.
+    pub most: RiskLevel,
+}
+
+impl Default for Circumstances {
+    /// Nothing supports it, nothing speaks against it, and little is learnt.
+    fn default() -> Self {
+        Circumstances {
+            corroborated: false,
+            new_source: false,
+            undecided: false,
+            tier_0: false,
+            near: false,
+            by_hand: false,
+            learning: LearningState::Cold,
+            most: RiskLevel::High,
+        }
+    }
 }
 
 /// Findings per 1,000 identities and day that the user accepts.
@@ -71,7 +89,7 @@ impl Budget {
             Circumstances { corroborated: false, by_hand: true, .. } => RiskLevel::Medium,
             _ => RiskLevel::High,
         };
-        by_evidence.min(most)
+        by_evidence.min(most).min(circumstances.most)
     }
 
     /// True when a finding of this level costs a token: nothing supports it, and its evidence alone did not make

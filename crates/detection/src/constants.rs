@@ -204,6 +204,27 @@ pub const INDICATOR_APP_LN: f64 = 6.907_755_278_982_137; // ln 1000
 /// An indicator is held against events at most this long before it was published (design, 3.7).
 pub const RETRO_MATCH: i64 = 90 * DAY;
 
+/// Bounds of one day's evidence where the days of an incident multiply, ln 0.2 and ln 10,000 (design, 11.1): one
+/// bad day must not carry a month, nor a quiet one wipe it out.
+pub const DAY_LN_MIN: f64 = -1.609_437_912_434_100_3;
+/// See [`DAY_LN_MIN`].
+pub const DAY_LN_MAX: f64 = 9.210_340_371_976_184;
+/// ln 2, of the adjuster sqrt(x) / 2 for evidence that may be looked at on any day (design, 9: arXiv 2501.19360).
+pub const ADJUSTER_LN: f64 = std::f64::consts::LN_2;
+
+/// Failed attempts from the same place, within a day, from which on the success that follows is supported by them:
+/// one or two are a typing error in a deployment.
+pub const FAILURES_BEFORE_MIN: u32 = 3;
+
+/// Days without an event after which an identity counts as dormant (design, F6: 90 days).
+pub const DORMANT_DAYS: i64 = 90;
+/// A gap is long for an identity only if it is this many times its longest one so far: quarterly jobs.
+pub const DORMANT_GAPS: f64 = 2.0;
+/// Evidence of an awakening: one attacker in ten takes a forgotten identity (Midnight Blizzard did) where one active
+/// identity-day in 500 is the awakening of one, for 80 % of identities lie idle at any time and few come back
+/// (design, 8).
+pub const DORMANT_LN: f64 = 3.912_023_005_428_146; // ln 50
+
 /// An incident takes no further events after this long without one; the next opens another.
 pub const INCIDENT_QUIET: i64 = 7 * DAY;
 

@@ -5,8 +5,8 @@ use countersign_model::risk::{RiskEventType, RiskLevel};
 use countersign_model::source::{Anonymiser, Country, HostingClass, IndicatorKind};
 use countersign_model::time::Timestamp;
 
-use crate::constants::{Dimension, FAR_CLASS};
-use crate::incident::{Incident, Movement, Source};
+use crate::constants::{Dimension, FAILURES_BEFORE_MIN, FAR_CLASS};
+use crate::incident::{Case, Incident, Movement, SignInCase, Source};
 
 /// What the words need beside the incident.
 pub(crate) struct About<'a> {
@@ -18,25 +18,43 @@ pub(crate) struct About<'a> {
 }
 
 pub(crate) fn explain(incident: &Incident, about: &About<'_>) -> Explanation {
-    let mut facts = Vec::new();
-    if let Some(source) = &incident.source {
-        facts.push(source_fact(incident, source));
-    }
-    facts.extend(indicator_facts(incident));
-    facts.extend(software_fact(incident));
-    facts.extend(credential_fact(incident, about.has_audit));
-    facts.extend(movement_fact(incident));
-    facts.extend(learning_fact(incident));
-    facts.push(evidence_fact(incident, about));
-    Explanation {
-        verdict: verdict(incident, about),
-        facts,
-        harmless_if: harmless_if(incident),
-        check_first: check_first(incident, about),
+    match &incident.case {
+        Case::SignIn(case) => explain_sign_in(incident, case, about),
+        Case::Assessed(assessment) => {
+            let mut facts = assessment.facts.clone();
+            facts.extend(learning_fact(incident));
+            facts.push(evidence_fact(incident, about));
+            Explanation {
+                verdict: verdict(incident, about, &assessment.action),
+                facts,
+                harmless_if: assessment.harmless_if.clone(),
+                check_first: assessment.check_first.clone(),
+            }
+        }
     }
 }
 
-fn verdict(incident: &Incident, about: &About<'_>) -> String {
+fn explain_sign_in(incident: &Incident, case: &SignInCase, about: &About<'_>) -> Explanation {
+    let mut facts = Vec::new();
+    if let Some(source) = &incident.source {
+        facts.push(source_fact(incident, case, source));
+    }
+    facts.extend(indicator_facts(case));
+    facts.extend(failures_fact(case));
+    facts.extend(software_fact(incident, case));
+    facts.extend(credential_fact(case, about.has_audit));
+    facts.extend(movement_fact(incident, case));
+    facts.extend(learning_fact(incident));
+    facts.push(evidence_fact(incident, about));
+    Explanation {
+        verdict: verdict(incident, about, &sign_in_action(incident, case)),
+        facts,
+        harmless_if: harmless_if(incident, case),
+        check_first: check_first(incident, case, about),
+    }
+}
+
+fn verdict(incident: &Incident, about: &About<'_>, action: &str) -> String {
     let name = if about.name.is_empty() { about.app } else { about.name };
     let level = match incident.level {
         RiskLevel::High => "High",
@@ -44,17 +62,21 @@ fn verdict(incident: &Incident, about: &About<'_>) -> String {
         RiskLevel::Low => "Low",
         RiskLevel::None => "No risk",
     };
-    let credential = credential_name(incident);
-    let action = match (incident.risk_event_type, incident.movement) {
+    format!("{level}. {name} {action}.")
+}
+
+fn sign_in_action(incident: &Incident, case: &SignInCase) -> String {
+    let credential = credential_name(case);
+    match (incident.risk_event_type, case.movement) {
         (RiskEventType::InvestigationsThreatIntelligence, _) => {
-            let what = incident.indicators.first().map_or("an indicator", |found| match found.kind {
+            let what = case.indicators.first().map_or("an indicator", |found| match found.kind {
                 IndicatorKind::Address | IndicatorKind::Range => "an address",
                 IndicatorKind::AutonomousSystem => "a network",
                 IndicatorKind::UserAgent => "a user agent",
                 IndicatorKind::AppId => "an application id",
                 IndicatorKind::Domain => "a domain",
             });
-            let how = if incident.proven { "signed in with" } else { "was tried with" };
+            let how = if case.proven { "signed in with" } else { "was tried with" };
             format!("{how} {what} that threat intelligence names")
         }
         (_, Movement::Parallel) => {
@@ -63,18 +85,18 @@ fn verdict(incident: &Incident, about: &About<'_>) -> String {
         (_, Movement::Moved { .. }) => {
             format!("moved to a new network with {credential}; the old one fell silent")
         }
-        _ if incident.source_class.is_some_and(|class| class < FAR_CLASS) => {
+        _ if case.source_class.is_some_and(|class| class < FAR_CLASS) => {
             format!("used {credential} from a new address near its usual ones")
         }
-        _ if incident.source_class.is_some() => format!("used {credential} from a new network"),
+        _ if case.source_class.is_some() => format!("used {credential} from a new network"),
+        _ if case.strongest.dormant_days.is_some() => format!("used {credential} after a long time of silence"),
         _ => format!("used {credential} in a new way from its usual place"),
-    };
-    format!("{level}. {name} {action}.")
+    }
 }
 
-fn credential_name(incident: &Incident) -> String {
-    let kind = incident.strongest.kind.name();
-    match last_4(&incident.strongest.key) {
+fn credential_name(case: &SignInCase) -> String {
+    let kind = case.strongest.kind.name();
+    match last_4(&case.strongest.key) {
         "" => format!("its {kind}"),
         key => format!("its {kind} …{key}"),
     }
@@ -86,8 +108,8 @@ fn last_4(key: &str) -> &str {
     &key[from..]
 }
 
-fn source_fact(incident: &Incident, source: &Source) -> String {
-    let habits = &incident.habits;
+fn source_fact(incident: &Incident, case: &SignInCase, source: &Source) -> String {
+    let habits = &case.habits;
     let place = |networks: &[String], countries: &[u32]| {
         let networks = &networks[..networks.len().min(3)];
         let countries: Vec<String> = countries.iter().take(3).map(|code| country_name(*code)).collect();
@@ -102,7 +124,7 @@ fn source_fact(incident: &Incident, source: &Source) -> String {
     if incident.addresses.len() > 1 {
         fact.push_str(&format!(" {} addresses in all.", incident.addresses.len()));
     }
-    if incident.source_class.is_none() {
+    if case.source_class.is_none() {
         fact.push_str(" A usual place for this identity.");
         return fact;
     }
@@ -155,12 +177,12 @@ fn describe(source: &Source) -> String {
     format!(", {}", words.join(", "))
 }
 
-fn indicator_facts(incident: &Incident) -> Vec<String> {
+fn indicator_facts(case: &SignInCase) -> Vec<String> {
     let mut facts = Vec::new();
-    for found in incident.indicators.iter().take(2) {
+    for found in case.indicators.iter().take(2) {
         let said =
             if found.description.is_empty() { String::new() } else { format!(": {}", found.description) };
-        let retro = match (incident.retro_match, found.valid_from) {
+        let retro = match (case.retro_match, found.valid_from) {
             (true, Some(from)) => format!(" It was published on {}, after the event.", from.date()),
             _ => String::new(),
         };
@@ -174,9 +196,21 @@ fn indicator_facts(incident: &Incident) -> Vec<String> {
     facts
 }
 
-fn software_fact(incident: &Incident) -> Option<String> {
-    let strongest = &incident.strongest;
+fn failures_fact(case: &SignInCase) -> Option<String> {
+    (case.failures_before >= FAILURES_BEFORE_MIN).then(|| {
+        format!(
+            "{} failed from the same place within a day before one succeeded.",
+            count(u64::from(case.failures_before), "attempt")
+        )
+    })
+}
+
+fn software_fact(incident: &Incident, case: &SignInCase) -> Option<String> {
+    let strongest = &case.strongest;
     let mut parts = Vec::new();
+    if let Some(days) = strongest.dormant_days {
+        parts.push(format!("It had been silent for {}, longer than ever.", count(days.max(0) as u64, "day")));
+    }
     if strongest.novel[Dimension::Agent.index()].is_some() {
         let users = match strongest.agent_adopters {
             0 => "no other identity uses it".to_owned(),
@@ -200,8 +234,8 @@ fn software_fact(incident: &Incident) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn credential_fact(incident: &Incident, has_audit: bool) -> Option<String> {
-    let strongest = &incident.strongest;
+fn credential_fact(case: &SignInCase, has_audit: bool) -> Option<String> {
+    let strongest = &case.strongest;
     let is_new = strongest.novel[Dimension::Credential.index()].is_some();
     match (&strongest.credential_change, is_new) {
         (Some(change), true) => Some(format!("The credential is new here: {change}.")),
@@ -212,8 +246,8 @@ fn credential_fact(incident: &Incident, has_audit: bool) -> Option<String> {
         (None, true) => {
             Some("The credential is new here; no audit log was read that could announce it.".to_owned())
         }
-        (None, false) if !strongest.key.is_empty() && incident.source_class.is_some() => {
-            let sources = incident.habits.key_sources.max(1);
+        (None, false) if !strongest.key.is_empty() && case.source_class.is_some() => {
+            let sources = case.habits.key_sources.max(1);
             Some(format!(
                 "The same credential was used from {} before: whoever signs in holds the known {}.",
                 count_es(u64::from(sources), "usual address"),
@@ -224,36 +258,36 @@ fn credential_fact(incident: &Incident, has_audit: bool) -> Option<String> {
     }
 }
 
-fn movement_fact(incident: &Incident) -> Option<String> {
-    let usual = incident.habits.events_per_hour * 24.0;
-    let mut fact = match incident.movement {
+fn movement_fact(incident: &Incident, case: &SignInCase) -> Option<String> {
+    let usual = case.habits.events_per_hour * 24.0;
+    let mut fact = match case.movement {
         Movement::Parallel => format!(
             "{} to {}: {} from the new source, {} from the old ones: two holders of one credential, not a move.",
             incident.first.minute(),
-            clock(incident.first, incident.last.max(incident.old_last.unwrap_or(incident.last))),
+            clock(incident.first, incident.last.max(case.old_last.unwrap_or(incident.last))),
             count(incident.events, "event"),
-            incident.old_events
+            case.old_events
         ),
         Movement::Moved { expected } => format!(
             "Since {} the old sources sent nothing where {expected:.0} events were to be expected, while the new one went on: a move, not a theft.",
-            incident.old_last.unwrap_or(incident.first).minute()
+            case.old_last.unwrap_or(incident.first).minute()
         ),
         Movement::Undecided => format!(
             "Not yet decided whether this is a move: {} from the new source, {} from the old ones since (usual: {usual:.1} a day).",
             count(incident.events, "event"),
-            incident.old_events
+            case.old_events
         ),
         Movement::NotAsked => String::new(),
     };
-    if incident.stolen_with > 0 {
+    if case.stolen_with > 0 {
         fact.push_str(&format!(
             " {} identities are used from this source while their own go on: many secrets from one place.",
-            incident.stolen_with
+            case.stolen_with
         ));
-    } else if incident.moved_with > 0 && incident.movement != Movement::Parallel {
+    } else if case.moved_with > 0 && case.movement != Movement::Parallel {
         fact.push_str(&format!(
             " {} identities that shared the old range moved here together.",
-            incident.moved_with
+            case.moved_with
         ));
     }
     let fact = fact.trim().to_owned();
@@ -273,10 +307,8 @@ fn learning_fact(incident: &Incident) -> Option<String> {
 fn evidence_fact(incident: &Incident, about: &About<'_>) -> String {
     let factor = |ln: f64| number(ln.exp());
     let mut parts: Vec<(f64, String)> = incident
-        .strongest
-        .terms
+        .evidence()
         .iter()
-        .chain(&incident.movement_evidence())
         .map(|evidence| (evidence.ln, format!("{} {}", words(&evidence.dimension), factor(evidence.ln))))
         .collect();
     parts.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -292,43 +324,46 @@ fn evidence_fact(incident: &Incident, about: &About<'_>) -> String {
         fact.push_str(
             " Listed only: the false-alarm budget of these days was used up by stronger or earlier findings.",
         );
-    } else if !about.corroborated && incident.source_class.is_none() && incident.level == RiskLevel::Low {
+    } else if !about.corroborated
+        && incident.sign_in().is_some_and(|case| case.source_class.is_none())
+        && incident.level == RiskLevel::Low
+    {
         fact.push_str(" Listed only: the source is a usual one and nothing else supports it.");
     }
     fact
 }
 
-fn harmless_if(incident: &Incident) -> String {
+fn harmless_if(incident: &Incident, case: &SignInCase) -> String {
     let network = incident
         .source
         .as_ref()
         .filter(|source| source.asn != 0)
         .map_or_else(|| "the new address".to_owned(), |source| format!("AS{}", source.asn));
-    match (incident.risk_event_type, incident.movement) {
+    match (incident.risk_event_type, case.movement) {
         (RiskEventType::InvestigationsThreatIntelligence, _) => {
             "the indicator is out of date, or the address is a shared one that the owner uses on purpose"
                 .to_owned()
         }
         (_, Movement::Moved { .. }) => "the owner confirms the move".to_owned(),
-        (_, _) if incident.source_class.is_none() => {
+        (_, _) if case.source_class.is_none() => {
             "the owner deployed a new version, which the facts above describe".to_owned()
         }
         (_, Movement::Parallel) => format!(
             "the owner runs a second instance in {network} on purpose, or the old one is about to stop"
         ),
-        _ if incident.source_class.is_some_and(|class| class < FAR_CLASS) => {
+        _ if case.source_class.is_some_and(|class| class < FAR_CLASS) => {
             "a colleague, a fail-over or a second instance explains it".to_owned()
         }
         _ => format!("the owner moved the job to {network} and the old place stops"),
     }
 }
 
-fn check_first(incident: &Incident, about: &About<'_>) -> String {
-    let key = match last_4(&incident.strongest.key) {
+fn check_first(incident: &Incident, case: &SignInCase, about: &About<'_>) -> String {
+    let key = match last_4(&case.strongest.key) {
         "" => String::new(),
         key => format!(", key …{key}"),
     };
-    let sources = match incident.habits.key_sources {
+    let sources = match case.habits.key_sources {
         0 => String::new(),
         sources => format!(" Disabling the key stops {}.", count(u64::from(sources), "usual source")),
     };

@@ -9,10 +9,11 @@ use countersign_model::risk::{RiskEventType, RiskLevel};
 use countersign_model::source::{Anonymiser, Country, HostingClass, IndicatorMatch, Providers, SourceFacts};
 use countersign_model::time::{HOUR, Timestamp};
 
+use crate::assessment::Assessment;
 use crate::baseline::Table;
 use crate::budget::Circumstances;
 use crate::constants::{
-    CO_MOVEMENT_LN, Dimension, FAR_CLASS, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN,
+    CO_MOVEMENT_LN, Dimension, FAILURES_BEFORE_MIN, FAR_CLASS, INCIDENT_QUIET, MOVABLE_NOVELTY_MAX, MOVED_EXPECTED_MIN,
     MOVED_LN_MAX, NEAR_SOURCE_NOVELTIES_MIN, PARALLEL_EVENTS_MIN, PARALLEL_EVENTS_SURE, PARALLEL_LN,
     PARALLEL_RATE_MIN,
 };
@@ -89,8 +90,20 @@ pub(crate) struct Strongest {
     pub(crate) credential_change: Option<String>,
     /// Identities of the tenant that use the agent.
     pub(crate) agent_adopters: u32,
+    /// Days without an event before it, when that is long for the identity.
+    pub(crate) dormant_days: Option<i64>,
 }
 
+/// What an incident rests on.
+#[derive(Clone, Debug)]
+pub(crate) enum Case {
+    /// A sign-in that does not look like the workload's own: what its sources do later decides, too.
+    SignIn(Box<SignInCase>),
+    /// Anything else: judged when it happens, see [`Assessment`].
+    Assessed(Box<Assessment>),
+}
+
+/// The events of one identity that rest on the same surprise.
 #[derive(Clone, Debug)]
 pub(crate) struct Incident {
     pub(crate) id: String,
@@ -103,6 +116,26 @@ pub(crate) struct Incident {
     pub(crate) detected: Timestamp,
     pub(crate) updated: Timestamp,
     pub(crate) source: Option<Source>,
+    pub(crate) events: u64,
+    pub(crate) event_ids: Vec<String>,
+    pub(crate) key_ids: BTreeSet<String>,
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    pub(crate) learning: LearningState,
+    pub(crate) tier_0: bool,
+    pub(crate) late: bool,
+    pub(crate) case: Case,
+    /// Another detection on the same identity supports it.
+    pub(crate) supported: bool,
+    pub(crate) level: RiskLevel,
+    /// A token of the budget was spent on it.
+    pub(crate) paid: bool,
+    /// The budget was used up.
+    pub(crate) over_budget: bool,
+}
+
+/// The part of an incident that only sign-ins have.
+#[derive(Clone, Debug)]
+pub(crate) struct SignInCase {
     /// Prefix of the new source, and those of the old ones, for co-movement.
     pub(crate) prefix: u32,
     pub(crate) old_prefixes: Vec<u32>,
@@ -110,10 +143,6 @@ pub(crate) struct Incident {
     pub(crate) values: BTreeSet<(u8, u32)>,
     pub(crate) habits: Habits,
     pub(crate) strongest: Strongest,
-    pub(crate) events: u64,
-    pub(crate) event_ids: Vec<String>,
-    pub(crate) key_ids: BTreeSet<String>,
-    pub(crate) addresses: BTreeSet<IpAddr>,
     /// Events from the old sources since the first from the new one, and the last of them.
     pub(crate) old_events: u32,
     pub(crate) old_last: Option<Timestamp>,
@@ -123,21 +152,15 @@ pub(crate) struct Incident {
     /// Identities whose credentials are used from the same new source while their old ones go on.
     pub(crate) stolen_with: usize,
     pub(crate) rare_actor: bool,
+    /// Failed attempts from the source of the incident before one succeeded.
+    pub(crate) failures_before: u32,
     pub(crate) indicators: Vec<IndicatorMatch>,
     pub(crate) retro_match: bool,
-    pub(crate) learning: LearningState,
-    pub(crate) tier_0: bool,
     /// The source is in an access network's range that several identities use: the company's own exit.
     pub(crate) own_network: bool,
     /// A person seems to use it by hand.
     pub(crate) by_hand: bool,
-    pub(crate) late: bool,
     pub(crate) proven: bool,
-    pub(crate) level: RiskLevel,
-    /// A token of the budget was spent on it.
-    pub(crate) paid: bool,
-    /// The budget was used up.
-    pub(crate) over_budget: bool,
 }
 
 impl Incident {
@@ -145,21 +168,36 @@ impl Incident {
         time.since(self.last) <= INCIDENT_QUIET
     }
 
+    /// Its sign-in part; `None` for other detections.
+    pub(crate) fn sign_in(&self) -> Option<&SignInCase> {
+        match &self.case {
+            Case::SignIn(case) => Some(case),
+            Case::Assessed(_) => None,
+        }
+    }
+
+    /// See [`Incident::sign_in`].
+    pub(crate) fn sign_in_mut(&mut self) -> Option<&mut SignInCase> {
+        match &mut self.case {
+            Case::SignIn(case) => Some(case),
+            Case::Assessed(_) => None,
+        }
+    }
+
     /// Values that must stay in quarantine because of it.
     pub(crate) fn held(&self) -> impl Iterator<Item = (Table, u32)> + '_ {
         let is_held = self.level > RiskLevel::None;
         let table = |index: u8| Table::ALL.into_iter().find(move |table| *table as u8 == index);
-        self.values
-            .iter()
-            .filter(move |_| is_held)
-            .filter_map(move |(index, value)| Some((table(*index)?, *value)))
+        let values = self.sign_in().into_iter().flat_map(|case| &case.values);
+        values.filter(move |_| is_held).filter_map(move |(index, value)| Some((table(*index)?, *value)))
     }
 
     /// Takes in one more event.
     pub(crate) fn append(&mut self, time: Timestamp, event_id: String, key: &str, ip: Option<IpAddr>) {
         self.last = self.last.max(time);
         self.events += 1;
-        if self.event_ids.len() < EVENT_IDS_MAX && !event_id.is_empty() {
+        if self.event_ids.len() < EVENT_IDS_MAX && !event_id.is_empty() && !self.event_ids.contains(&event_id)
+        {
             self.event_ids.push(event_id);
         }
         if !key.is_empty() && self.key_ids.len() < EVENT_IDS_MAX {
@@ -172,8 +210,63 @@ impl Incident {
         }
     }
 
-    /// Decides between replacement and parallel use from what both sides did since.
-    pub(crate) fn decide_movement(&mut self) {
+    /// The evidence by name, what came later included.
+    pub(crate) fn evidence(&self) -> Vec<Evidence> {
+        match &self.case {
+            Case::SignIn(case) => case.evidence(self.risk_event_type),
+            Case::Assessed(assessment) => assessment.terms.clone(),
+        }
+    }
+
+    /// Logarithm of the evidence number, everything counted.
+    pub(crate) fn ln(&self) -> f64 {
+        match &self.case {
+            Case::SignIn(case) => {
+                case.strongest.ln + case.movement_evidence().iter().map(|evidence| evidence.ln).sum::<f64>()
+            }
+            Case::Assessed(assessment) => assessment.ln(),
+        }
+    }
+
+    /// True when something besides the events themselves supports it.
+    pub(crate) fn is_corroborated(&self) -> bool {
+        self.supported
+            || match &self.case {
+                Case::SignIn(case) => case.is_corroborated(self.risk_event_type),
+                Case::Assessed(assessment) => assessment.corroborated,
+            }
+    }
+
+    pub(crate) fn circumstances(&self) -> Circumstances {
+        let corroborated = self.is_corroborated();
+        let common = Circumstances {
+            corroborated,
+            new_source: true,
+            tier_0: self.tier_0,
+            learning: self.learning,
+            ..Circumstances::default()
+        };
+        match &self.case {
+            Case::SignIn(case) => Circumstances {
+                // An indicator is a reason of its own; without one, only a new source calls anybody.
+                new_source: case.source_class.is_some()
+                    || self.risk_event_type == RiskEventType::InvestigationsThreatIntelligence,
+                undecided: case.movement == Movement::Undecided,
+                near: case.is_near(),
+                by_hand: case.by_hand,
+                // Whoever tried did not hold the credential.
+                most: if case.proven { RiskLevel::High } else { RiskLevel::Low },
+                ..common
+            },
+            Case::Assessed(assessment) => Circumstances { most: assessment.most, ..common },
+        }
+    }
+}
+
+impl SignInCase {
+    /// Decides between replacement and parallel use from what both sides did since: `first` and `last` bound the
+    /// events from the new source.
+    pub(crate) fn decide_movement(&mut self, first: Timestamp, last: Timestamp) {
         let far = self.source_class.is_some_and(|class| class >= FAR_CLASS);
         if !far || self.habits.novelty_rate >= MOVABLE_NOVELTY_MAX {
             self.movement = Movement::NotAsked;
@@ -183,9 +276,9 @@ impl Incident {
             self.habits.events_per_hour * (to.since(from).max(0) as f64 / HOUR as f64)
         };
         // Silence counts only while the new source goes on: a workload that stops altogether has not moved.
-        let silent_since = self.old_last.unwrap_or(self.first);
-        let missed = expected(silent_since, self.last);
-        let usual = self.old_last.map_or(0.0, |last| expected(self.first, last));
+        let silent_since = self.old_last.unwrap_or(first);
+        let missed = expected(silent_since, last);
+        let usual = self.old_last.map_or(0.0, |last| expected(first, last));
         let goes_on = self.old_events >= PARALLEL_EVENTS_SURE
             || self.old_events >= PARALLEL_EVENTS_MIN
                 && f64::from(self.old_events) >= PARALLEL_RATE_MIN * usual;
@@ -214,13 +307,19 @@ impl Incident {
         evidence
     }
 
-    /// Logarithm of the evidence number, everything counted.
-    pub(crate) fn ln(&self) -> f64 {
-        self.strongest.ln + self.movement_evidence().iter().map(|evidence| evidence.ln).sum::<f64>()
+    fn evidence(&self, risk_event_type: RiskEventType) -> Vec<Evidence> {
+        let mut evidence = self.strongest.terms.clone();
+        evidence.extend(self.movement_evidence());
+        if risk_event_type == RiskEventType::InvestigationsThreatIntelligence {
+            // Source and agent count unweighted here; what is left is the indicators' own weight.
+            let indicators = self.strongest.ln - self.strongest.terms.iter().map(|term| term.ln).sum::<f64>();
+            evidence.push(Evidence { dimension: "threatIntelligence".to_owned(), ln: indicators });
+        }
+        evidence
     }
 
-    pub(crate) fn is_corroborated(&self) -> bool {
-        match self.risk_event_type {
+    fn is_corroborated(&self, risk_event_type: RiskEventType) -> bool {
+        match risk_event_type {
             RiskEventType::InvestigationsThreatIntelligence => {
                 self.movement == Movement::Parallel && self.proven
             }
@@ -229,22 +328,9 @@ impl Incident {
                 (self.movement == Movement::Parallel && !self.by_hand)
                     || self.rare_actor
                     || self.stolen_with > 0
+                    || self.failures_before >= FAILURES_BEFORE_MIN
                     || !self.indicators.is_empty()
             }
-        }
-    }
-
-    pub(crate) fn circumstances(&self) -> Circumstances {
-        Circumstances {
-            corroborated: self.is_corroborated(),
-            // An indicator is a reason of its own; without one, only a new source calls anybody.
-            new_source: self.source_class.is_some()
-                || self.risk_event_type == RiskEventType::InvestigationsThreatIntelligence,
-            undecided: self.movement == Movement::Undecided,
-            near: self.is_near(),
-            by_hand: self.by_hand,
-            tier_0: self.tier_0,
-            learning: self.learning,
         }
     }
 
@@ -269,6 +355,7 @@ impl Incident {
                 ln,
                 novel: score.terms.map(|term| term.and_then(|term| term.novel)),
                 announced: score.terms.map(|term| term.is_some_and(|term| term.announced)),
+                dormant_days: score.dormant_days,
                 ..words()
             };
         }

@@ -7,12 +7,14 @@
 //! Start with [`detector`] for the fold and `tenant.rs` for the way of an event, [`suspicious_signins`] for the evidence of a sign-in,
 //! [`constants`] for every number that was chosen and where it comes from.
 
+mod assessment;
 pub mod baseline;
 pub mod budget;
 pub mod constants;
 pub mod detector;
 mod evidence;
 mod explanation;
+mod failures;
 pub mod graph;
 mod incident;
 pub mod investigations_threat_intelligence;

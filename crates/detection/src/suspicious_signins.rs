@@ -12,7 +12,7 @@ use countersign_model::source::{Anonymiser, HostingClass, SourceFacts};
 use countersign_model::time::Timestamp;
 
 use crate::baseline::{Baseline, Standing, Table};
-use crate::constants::{ASSUMPTIONS, Dimension};
+use crate::constants::{ASSUMPTIONS, DORMANT_LN, Dimension};
 use crate::evidence::{self, Prior};
 use crate::ledger::{ChangeKind, Ledger};
 use crate::order::hash32;
@@ -67,12 +67,18 @@ pub(crate) struct Score {
     pub(crate) novelty_rate: f64,
     /// A credential that a rare actor added.
     pub(crate) rare_actor: bool,
+    /// Days without an event before it, when that is long for the identity (F6).
+    pub(crate) dormant_days: Option<i64>,
 }
 
 impl Score {
     /// Logarithm of the evidence number.
     pub(crate) fn total(&self) -> f64 {
-        self.terms.iter().flatten().map(|term| term.ln).sum()
+        self.terms.iter().flatten().map(|term| term.ln).sum::<f64>() + self.dormancy()
+    }
+
+    fn dormancy(&self) -> f64 {
+        self.dormant_days.map_or(0.0, |_| DORMANT_LN)
     }
 
     pub(crate) fn novel(&self, dimension: Dimension) -> Option<usize> {
@@ -80,13 +86,13 @@ impl Score {
     }
 
     pub(crate) fn evidence(&self) -> Vec<Evidence> {
-        crate::constants::DIMENSIONS
-            .iter()
-            .filter_map(|dimension| {
-                let term = self.terms[dimension.index()]?;
-                Some(Evidence { dimension: dimension.name().to_owned(), ln: term.ln })
-            })
-            .collect()
+        let dimensions = crate::constants::DIMENSIONS.iter().filter_map(|dimension| {
+            let term = self.terms[dimension.index()]?;
+            Some(Evidence { dimension: dimension.name().to_owned(), ln: term.ln })
+        });
+        let dormancy =
+            self.dormant_days.map(|_| Evidence { dimension: "dormancy".to_owned(), ln: DORMANT_LN });
+        dimensions.chain(dormancy).collect()
     }
 }
 
@@ -187,6 +193,7 @@ pub(crate) fn score(context: &Context<'_>, values: &Values) -> Score {
         score.terms[3] = Some(term);
     }
     score.terms[4] = Some(time_term(context));
+    score.dormant_days = baseline.dormant_days();
     score
 }
 

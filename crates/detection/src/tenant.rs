@@ -17,6 +17,7 @@ use crate::baseline::{Baseline, Table};
 use crate::budget::{Policy, Tokens};
 use crate::constants::{CO_MOVEMENT, Dimension, TIER_0_ROLES, USUAL_LN_MAX};
 use crate::evidence;
+use crate::failures::Failures;
 use crate::incident::Incident;
 use crate::ledger::{ChangeKind, Ledger};
 use crate::order::hash32;
@@ -62,6 +63,7 @@ pub(crate) struct Tenant {
     ledger: Ledger,
     incidents: Vec<Incident>,
     moves: Vec<Move>,
+    failures: Failures,
     removed_keys: BTreeMap<String, Timestamp>,
     tier_0: BTreeSet<Id<'static>>,
     /// What the networks of each organisation are called, as met first: baselines keep the organisation only.
@@ -106,6 +108,7 @@ impl Tenant {
             ledger: Ledger::default(),
             incidents: Vec::new(),
             moves: Vec::new(),
+            failures: Failures::default(),
             removed_keys: BTreeMap::new(),
             tier_0: BTreeSet::new(),
             network_names: Map::default(),

@@ -14,7 +14,7 @@ use crate::budget::Policy;
 use crate::constants::{
     ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INTERACTIVE_AGENTS, OFFICE_HOURS,
 };
-use crate::incident::{Habits, Incident, Movement, Strongest};
+use crate::incident::{Case, Habits, Incident, Movement, SignInCase, Strongest};
 use crate::investigations_threat_intelligence as threat_intelligence;
 use crate::ledger::{Change, ChangeKind};
 use crate::order::hash64;
@@ -76,10 +76,12 @@ impl Tenant {
             None if ln >= low => self.open(event_type, reason, at, occurrence, values, score),
             None => return,
         };
-        self.incidents[incident].retro_match |=
-            indicators.iter().any(|found| threat_intelligence::is_retro_match(found, occurrence.time));
-        self.incidents[incident].indicators = indicators;
-        self.incidents[incident].proven |= occurrence.proven;
+        if let Some(case) = self.incidents[incident].sign_in_mut() {
+            case.retro_match |=
+                indicators.iter().any(|found| threat_intelligence::is_retro_match(found, occurrence.time));
+            case.indicators = indicators;
+            case.proven |= occurrence.proven;
+        }
         self.add_event(incident, at, occurrence, values, score, ln);
         self.weigh(policy, incident);
     }
@@ -135,6 +137,27 @@ impl Tenant {
         let prefix = occurrence.ip.map_or(0, range_value);
         let is_access =
             occurrence.enrichment.source.as_ref().is_some_and(|facts| facts.hosting == HostingClass::Access);
+        let case = SignInCase {
+            prefix,
+            // An IPv6 source is kept as a hash of its /64, which tells nothing of its range: it shares none.
+            old_prefixes: baseline.known_values(Table::Sources).into_iter().map(|value| value >> 8).collect(),
+            source_class,
+            values: BTreeSet::new(),
+            own_network: is_access && source_class.is_some() && self.peers.use_range(prefix),
+            by_hand: source_class.is_some() && is_by_hand(occurrence, &self.peers),
+            habits,
+            strongest: Strongest::default(),
+            old_events: 0,
+            old_last: None,
+            movement: Movement::Undecided,
+            moved_with: 0,
+            stolen_with: 0,
+            rare_actor: false,
+            failures_before: self.failures.of(prefix, &principal.id.0, occurrence.time),
+            indicators: Vec::new(),
+            retro_match: false,
+            proven: occurrence.proven,
+        };
         let incident = Incident {
             id: finding_id(&self.id, &principal.id, event_type, reason, occurrence.event_id),
             risk_event_type: event_type,
@@ -145,44 +168,28 @@ impl Tenant {
             detected: occurrence.time,
             updated: occurrence.time,
             source: occurrence.enrichment.source.as_ref().map(Into::into),
-            prefix,
-            // An IPv6 source is kept as a hash of its /64, which tells nothing of its range: it shares none.
-            old_prefixes: baseline.known_values(Table::Sources).into_iter().map(|value| value >> 8).collect(),
-            source_class,
-            values: BTreeSet::new(),
-            learning: baseline.learning(occurrence.time, prior),
-            tier_0: baseline.is_tier_0,
-            own_network: is_access && source_class.is_some() && self.peers.use_range(prefix),
-            by_hand: source_class.is_some() && is_by_hand(occurrence, &self.peers),
-            habits,
-            strongest: Strongest::default(),
             events: 0,
             event_ids: Vec::new(),
             key_ids: BTreeSet::new(),
             addresses: BTreeSet::new(),
-            old_events: 0,
-            old_last: None,
-            movement: Movement::Undecided,
-            moved_with: 0,
-            stolen_with: 0,
-            rare_actor: false,
-            indicators: Vec::new(),
-            retro_match: false,
+            learning: baseline.learning(occurrence.time, prior),
+            tier_0: baseline.is_tier_0,
             late: occurrence.late,
-            proven: occurrence.proven,
+            case: Case::SignIn(Box::new(case)),
+            supported: false,
             level: RiskLevel::None,
             paid: false,
             over_budget: false,
         };
         let number = self.incidents.len();
         if source_class.is_some() && event_type == RiskEventType::SuspiciousSignins {
-            let (old_prefixes, first) = (incident.old_prefixes.clone(), incident.first);
+            let old_prefixes = incident.sign_in().map_or(Vec::new(), |case| case.old_prefixes.clone());
             self.moves.push(Move {
                 incident: number as u32,
                 principal: at as u32,
                 prefix,
                 old_prefixes,
-                first,
+                first: incident.first,
             });
         }
         self.incidents.push(incident);
@@ -208,21 +215,23 @@ impl Tenant {
         incident.tier_0 |= app_is_tier_0;
         incident.late |= occurrence.late;
         incident.updated = incident.updated.max(occurrence.time);
-        if incident.risk_event_type == RiskEventType::SuspiciousSignins {
+        let key = if occurrence.key.is_none() { String::new() } else { occurrence.key.to_string() };
+        incident.append(occurrence.time, occurrence.event_id.to_string(), &key, occurrence.ip);
+        let is_sign_in = incident.risk_event_type == RiskEventType::SuspiciousSignins;
+        let Some(case) = incident.sign_in_mut() else { return };
+        if is_sign_in {
             let indicators =
                 threat_intelligence::within_window(&occurrence.enrichment.indicators, occurrence.time);
             if !indicators.is_empty() && score.novel(Dimension::Source).is_some() {
-                incident.indicators = indicators;
+                case.indicators = indicators;
             }
         }
         for (table, dimension, value) in values.tables() {
             if let (Some(value), Some(_)) = (value, score.novel(dimension)) {
-                incident.values.insert((table as u8, value));
+                case.values.insert((table as u8, value));
             }
         }
-        let key = if occurrence.key.is_none() { String::new() } else { occurrence.key.to_string() };
-        incident.append(occurrence.time, occurrence.event_id.to_string(), &key, occurrence.ip);
-        incident.strengthen(ln, score, || Strongest {
+        case.strengthen(ln, score, || Strongest {
             agent: occurrence.enrichment.agent.to_string(),
             resource: match occurrence.resource {
                 _ if !occurrence.resource_name.is_empty() => occurrence.resource_name.to_owned(),
@@ -262,11 +271,12 @@ impl Tenant {
                 continue;
             }
             any_open = true;
+            let Some(case) = open.sign_in_mut() else { continue };
             let is_its_own =
-                values.source.is_some_and(|source| open.values.contains(&(Table::Sources as u8, source)));
-            if open.source_class.is_some() && values.source.is_some() && !is_its_own {
-                open.old_events += 1;
-                open.old_last = Some(time);
+                values.source.is_some_and(|source| case.values.contains(&(Table::Sources as u8, source)));
+            if case.source_class.is_some() && values.source.is_some() && !is_its_own {
+                case.old_events += 1;
+                case.old_last = Some(time);
                 self.weigh(policy, incident);
             }
         }
@@ -275,16 +285,16 @@ impl Tenant {
 
     /// Decides movement, level and budget of an incident anew.
     pub(super) fn weigh(&mut self, policy: Policy, incident: usize) {
-        self.incidents[incident].decide_movement();
-        self.join_moves(incident);
+        let open = &mut self.incidents[incident];
+        let (first, last) = (open.first, open.last);
+        if let Some(case) = open.sign_in_mut() {
+            case.decide_movement(first, last);
+            self.join_moves(incident);
+        }
         let open = &mut self.incidents[incident];
         let circumstances = open.circumstances();
         let ln = open.ln();
         let mut level = policy.budget.level(ln, &circumstances);
-        if !open.proven {
-            // Whoever tried did not hold the credential.
-            level = level.min(RiskLevel::Low);
-        }
         let costs = policy.budget.costs_token(level, &circumstances);
         match (costs, open.paid) {
             (true, false) if self.tokens.spend() => (open.paid, open.over_budget) = (true, false),
@@ -319,11 +329,12 @@ impl Tenant {
             return;
         }
         let members: Vec<usize> = together.iter().map(|moved| moved.incident as usize).collect();
-        let parallel =
-            members.iter().filter(|member| self.incidents[**member].movement == Movement::Parallel).count();
-        let is_theft = parallel * 2 > members.len();
+        let is_parallel = |member: &&usize| {
+            self.incidents[**member].sign_in().is_some_and(|case| case.movement == Movement::Parallel)
+        };
+        let is_theft = members.iter().filter(is_parallel).count() * 2 > members.len();
         for member in members {
-            let member = &mut self.incidents[member];
+            let Some(member) = self.incidents[member].sign_in_mut() else { continue };
             (member.moved_with, member.stolen_with) =
                 if is_theft { (0, principals.len()) } else { (principals.len(), 0) };
         }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_model::event::SignInKind;
-use countersign_model::finding::{Evidence, Finding, LearningState, Notice};
+use countersign_model::finding::{Finding, LearningState, Notice};
 use countersign_model::risk::{RiskDetail, RiskEventType, RiskLevel, RiskState, RiskyServicePrincipal};
 use countersign_model::source::HostingClass;
 use countersign_model::time::Timestamp;
 
 use super::Tenant;
-use crate::constants::{CO_MOVEMENT, Dimension};
+use crate::constants::{CO_MOVEMENT, Dimension, FAILURES_BEFORE_MIN};
 use crate::detector::RiskyPrincipal;
 use crate::explanation::{self, About};
-use crate::incident::{Incident, Movement};
+use crate::incident::{Case, Incident, Movement, SignInCase, Source};
 use crate::risk::{Risk, RiskEvent};
 use crate::suspicious_signins::country_value;
 
@@ -54,14 +54,6 @@ impl Tenant {
         let principal = &self.principals[incident.principal as usize];
         let app = principal.app.to_string();
         let explanation = explanation::explain(incident, &self.about(incident, &app));
-        let mut evidence = incident.strongest.terms.clone();
-        evidence.extend(incident.movement_evidence());
-        let indicator_ln =
-            incident.strongest.ln - incident.strongest.terms.iter().map(|term| term.ln).sum::<f64>();
-        if incident.risk_event_type == RiskEventType::InvestigationsThreatIntelligence {
-            // Source and agent count unweighted here; what is left is the indicators' own weight.
-            evidence.push(Evidence { dimension: "threatIntelligence".to_owned(), ln: indicator_ln });
-        }
         Finding {
             id: incident.id.clone(),
             risk_event_type: incident.risk_event_type,
@@ -83,7 +75,7 @@ impl Tenant {
             event_ids: incident.event_ids.clone(),
             events: incident.events,
             reasons: reasons(incident),
-            evidence,
+            evidence: incident.evidence(),
             measured_rate: self.measured_rate(incident),
             learning: incident.learning,
             corroborated: incident.is_corroborated(),
@@ -163,21 +155,21 @@ impl Tenant {
     /// One notice for each group of identities that moved together.
     pub(crate) fn notices(&self) -> Vec<Notice> {
         let mut groups: BTreeMap<(u32, i64), Vec<&Incident>> = BTreeMap::new();
-        let mut moved: Vec<&Incident> = self
-            .incidents
-            .iter()
-            .filter(|incident| incident.moved_with > 0 || incident.stolen_with > 0)
+        let sign_ins = self.incidents.iter().filter_map(|incident| Some((incident.sign_in()?, incident)));
+        let mut moved: Vec<(u32, &Incident)> = sign_ins
+            .filter(|(case, _)| case.moved_with > 0 || case.stolen_with > 0)
+            .map(|(case, incident)| (case.prefix, incident))
             .collect();
-        moved.sort_by_key(|incident| (incident.prefix, incident.first));
-        for incident in moved {
-            let joins = groups.iter_mut().find(|((prefix, _), members)| {
-                *prefix == incident.prefix
+        moved.sort_by_key(|(prefix, incident)| (*prefix, incident.first));
+        for (prefix, incident) in moved {
+            let joins = groups.iter_mut().find(|((group, _), members)| {
+                *group == prefix
                     && members.iter().any(|member| incident.first.since(member.first).abs() <= CO_MOVEMENT)
             });
             match joins {
                 Some((_, members)) => members.push(incident),
                 None => {
-                    groups.insert((incident.prefix, incident.first.0), vec![incident]);
+                    groups.insert((prefix, incident.first.0), vec![incident]);
                 }
             }
         }
@@ -198,7 +190,7 @@ impl Tenant {
             };
             format!(" to the range of {}{network}", source.ip)
         });
-        let is_theft = members.iter().any(|incident| incident.stolen_with > 0);
+        let is_theft = members.iter().filter_map(|incident| incident.sign_in()).any(|case| case.stolen_with > 0);
         let text = if is_theft {
             format!(
                 "{} identities are used from one new range{place} while their usual sources go on: many credentials may have leaked from one place",
@@ -217,43 +209,12 @@ impl Tenant {
 
 /// Machine-readable reasons, in the style of Identity Protection's `riskReasons`.
 fn reasons(incident: &Incident) -> Vec<String> {
-    let mut reasons: Vec<&str> = Vec::new();
-    if let Some(class) = incident.source_class {
-        reasons.push("UnfamiliarIP");
-        if class >= 2 {
-            reasons.push("UnfamiliarASN");
-        }
-        if matches!(class, 1 | 2 | 4 | 5)
-            && incident.source.as_ref().is_some_and(|source| {
-                source
-                    .country
-                    .is_some_and(|country| !incident.habits.countries.contains(&country_value(Some(country))))
-            })
-        {
-            reasons.push("UnfamiliarCountry");
-        }
-        if class >= 4
-            && incident.source.as_ref().is_some_and(|source| source.hosting == HostingClass::Hosting)
-        {
-            reasons.push("UnfamiliarHosting");
-        }
-    }
-    let novel = |dimension: Dimension| incident.strongest.novel[dimension.index()].is_some();
+    let mut reasons: Vec<&str> = match &incident.case {
+        Case::SignIn(case) => sign_in_reasons(case, incident.source.as_ref()),
+        Case::Assessed(assessment) => assessment.reasons.iter().copied().collect(),
+    };
     let named = [
-        (novel(Dimension::Agent), "UnfamiliarUserAgent"),
-        (novel(Dimension::Resource), "UnfamiliarResource"),
-        (novel(Dimension::Credential), "UnfamiliarCredential"),
-        (incident.strongest.novel[Dimension::Credential.index()] == Some(2), "UnfamiliarCredentialType"),
-        (novel(Dimension::Time), "OffSchedule"),
-        (incident.by_hand, "HumanUseOfWorkload"),
-        (incident.own_network, "OwnNetwork"),
-        (incident.movement == Movement::Parallel, "CredentialUsedInParallel"),
-        (matches!(incident.movement, Movement::Moved { .. }), "Moved"),
-        (incident.moved_with > 0, "MovedTogether"),
-        (incident.stolen_with > 0, "ManyPrincipalsFromOneSource"),
-        (incident.rare_actor, "CredentialAddedByRareActor"),
-        (!incident.indicators.is_empty(), "ThreatIntelligence"),
-        (incident.retro_match, "RetroMatch"),
+        (incident.supported, "SupportedByOtherDetection"),
         (incident.tier_0, "TierZero"),
         (incident.learning == LearningState::Cold, "LearningCold"),
         (incident.late, "LateEvent"),
@@ -261,4 +222,44 @@ fn reasons(incident: &Incident) -> Vec<String> {
     ];
     reasons.extend(named.iter().filter(|(holds, _)| *holds).map(|(_, name)| *name));
     reasons.into_iter().map(str::to_owned).collect()
+}
+
+fn sign_in_reasons(case: &SignInCase, source: Option<&Source>) -> Vec<&'static str> {
+    let mut reasons = Vec::new();
+    if let Some(class) = case.source_class {
+        reasons.push("UnfamiliarIP");
+        if class >= 2 {
+            reasons.push("UnfamiliarASN");
+        }
+        let is_new_country = source
+            .and_then(|source| source.country)
+            .is_some_and(|country| !case.habits.countries.contains(&country_value(Some(country))));
+        if matches!(class, 1 | 2 | 4 | 5) && is_new_country {
+            reasons.push("UnfamiliarCountry");
+        }
+        if class >= 4 && source.is_some_and(|source| source.hosting == HostingClass::Hosting) {
+            reasons.push("UnfamiliarHosting");
+        }
+    }
+    let novel = |dimension: Dimension| case.strongest.novel[dimension.index()].is_some();
+    let named = [
+        (novel(Dimension::Agent), "UnfamiliarUserAgent"),
+        (novel(Dimension::Resource), "UnfamiliarResource"),
+        (novel(Dimension::Credential), "UnfamiliarCredential"),
+        (case.strongest.novel[Dimension::Credential.index()] == Some(2), "UnfamiliarCredentialType"),
+        (novel(Dimension::Time), "OffSchedule"),
+        (case.strongest.dormant_days.is_some(), "DormantAwakening"),
+        (case.failures_before >= FAILURES_BEFORE_MIN, "FailuresBefore"),
+        (case.by_hand, "HumanUseOfWorkload"),
+        (case.own_network, "OwnNetwork"),
+        (case.movement == Movement::Parallel, "CredentialUsedInParallel"),
+        (matches!(case.movement, Movement::Moved { .. }), "Moved"),
+        (case.moved_with > 0, "MovedTogether"),
+        (case.stolen_with > 0, "ManyPrincipalsFromOneSource"),
+        (case.rare_actor, "CredentialAddedByRareActor"),
+        (!case.indicators.is_empty(), "ThreatIntelligence"),
+        (case.retro_match, "RetroMatch"),
+    ];
+    reasons.extend(named.iter().filter(|(holds, _)| *holds).map(|(_, name)| *name));
+    reasons
 }
