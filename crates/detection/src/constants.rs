@@ -225,6 +225,85 @@ pub const DORMANT_GAPS: f64 = 2.0;
 /// (design, 8).
 pub const DORMANT_LN: f64 = 3.912_023_005_428_146; // ln 50
 
+/// Hours in which the pooled tail of volume scores forgets half: 60 days are looked back at (design, 11.3).
+pub const TAIL_HALF_LIFE_HOURS: f64 = 30.0 * 24.0;
+/// Exceedances from which on a tail is fitted rather than counted (design, 11.3).
+pub const TAIL_EXCEEDANCES_MIN: f64 = 100.0;
+
+/// Active days of API use before anything of it can be new: three, as for sign-ins.
+pub const API_COLD_DAYS: u16 = 3;
+/// Days of API use before its dispersion is believed.
+pub const YOUNG_DAYS: u16 = 14;
+/// Shape of the negative binomial before that: one that lets a month-end be ten times a usual day.
+pub const SHAPE_YOUNG: f32 = 0.5;
+/// Bounds of the shape (design, 11.3).
+pub const SHAPE_MIN: f64 = 0.15;
+/// See [`SHAPE_MIN`].
+pub const SHAPE_MAX: f64 = 20.0;
+/// Share by which an hour moves the dispersion: 50 hours.
+pub const SHAPE_GAIN: f32 = 0.02;
+/// Share by which a week moves its hour's season: most of it within a month.
+pub const SEASON_GAIN: f64 = 0.3;
+/// Share by which a day moves the level: growth of years in weeks, a leak of days not at all.
+pub const LEVEL_GAIN: f32 = 0.05;
+/// Share by which an hour moves the usual number of objects.
+pub const OBJECTS_GAIN: f32 = 0.05;
+/// Deviations beyond which an hour is learnt as if it were there: one backfill must not be the rule.
+pub const WINSOR_DEVIATIONS: f64 = 5.0;
+/// Share by which an hour moves the slow channel (design, 11.3).
+pub const SLOW_GAIN: f32 = 0.03;
+/// Hours for which the slow channel must be high (design, 11.3).
+pub const SLOW_HOURS: u16 = 48;
+
+/// Chance of something new on a day, and of one more when there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Rare {
+    /// Of any.
+    pub any: f64,
+    /// Of one more.
+    pub more: f64,
+}
+
+/// New request templates of a service, before anything is learnt: a new feature every 60 days (design, 10), of three
+/// requests in the mean.
+pub const TEMPLATE_DAYS: Rare = Rare { any: 1.0 / 60.0, more: 0.67 };
+/// New classes of the directory: every third of those features, and mostly one.
+pub const CLASS_DAYS: Rare = Rare { any: 1.0 / 180.0, more: 0.3 };
+/// Directory classes in the first days of an identity, whose all is new: every second asks the directory anything,
+/// and synchronisations, backups and inventories ask for several classes.
+pub const FIRST_CLASSES: Rare = Rare { any: 0.5, more: 0.5 };
+/// Directory classes that one person reads through one application in a day, before anything is learnt: an
+/// administrator's script looks at two or three; every class more is half as likely.
+pub const USER_CLASSES: Rare = Rare { any: 0.05, more: 0.45 };
+/// Strength of the wider group's rate of days with something new, in days.
+pub const HURDLE_DAYS: f64 = 20.0;
+/// Strength of the wider group's number of new things, in things.
+pub const HURDLE_THINGS: f64 = 20.0;
+/// Share of failed calls, before anything is learnt.
+pub const ERROR_SHARE: f64 = 0.02;
+/// Shape of the number of failed calls: an expired permission fails a whole hour.
+pub const ERROR_SHAPE: f64 = 0.3;
+/// Weight of the error evidence (design, 11.3).
+pub const ERROR_WEIGHT: f64 = 0.5;
+/// Weight of volume beside breadth (design, 11.3).
+pub const VOLUME_SHARE: f64 = 0.2;
+/// Least that an absence of new requests takes away (design, 11.3).
+pub const BREADTH_MIN: f64 = 0.3;
+/// Share of calls for mail, files, chats or secrets from which on volume alone may be high (design, 11.3).
+pub const SENSITIVE_SHARE: f64 = 0.5;
+
+/// Chance that a token of a workload is used in another network than the one it was issued to, before anything is
+/// learnt, and the strength of that in tokens: split tunnels and shared caches do it always or never.
+pub const ELSEWHERE_RATE: f64 = 0.01;
+/// See [`ELSEWHERE_RATE`].
+pub const ELSEWHERE_TOKENS: f64 = 5.0;
+/// Least of it, as for sources: once in 500 days at four tokens a day.
+pub const ELSEWHERE_RATE_MIN: f64 = 5e-4;
+/// Chance that a thief uses a stolen token in another network: he took it to use it elsewhere.
+pub const ELSEWHERE_ATTACK: f64 = 0.9;
+/// Time for which tokens are remembered (design, 2: tokens with continuous access evaluation live 20 to 28 h).
+pub const REMEMBERS_TOKENS: i64 = 28 * HOUR;
+
 /// An incident takes no further events after this long without one; the next opens another.
 pub const INCIDENT_QUIET: i64 = 7 * DAY;
 

@@ -7,22 +7,27 @@
 //! Start with [`detector`] for the fold and `tenant.rs` for the way of an event, [`suspicious_signins`] for the evidence of a sign-in,
 //! [`constants`] for every number that was chosen and where it comes from.
 
+mod api_profile;
 mod assessment;
 pub mod baseline;
 pub mod budget;
 pub mod constants;
 pub mod detector;
+mod distinct;
 mod evidence;
 mod explanation;
 mod failures;
 pub mod graph;
+mod hurdle;
 mod incident;
 pub mod investigations_threat_intelligence;
 mod ledger;
 pub mod order;
 mod peers;
+mod request;
 pub mod risk;
 pub mod suspicious_signins;
+mod tail;
 mod tenant;
 
 pub use budget::Policy;
