@@ -170,6 +170,11 @@ impl Baseline {
         }
     }
 
+    /// Counts time from the first sign-in: an identity may have been known by other things before.
+    pub(crate) fn begin(&mut self, time: Timestamp) {
+        self.epoch_hour = u32::try_from(time.hour()).unwrap_or(0);
+    }
+
     fn table(&self, table: Table) -> &[Slot] {
         match table {
             Table::Sources => &self.sources,

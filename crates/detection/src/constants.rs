@@ -216,6 +216,11 @@ pub const ADJUSTER_LN: f64 = std::f64::consts::LN_2;
 /// one or two are a typing error in a deployment.
 pub const FAILURES_BEFORE_MIN: u32 = 3;
 
+/// Identities tried from one range within a day from which on it is a spray: a misconfigured host serves a handful.
+pub const SPRAY_IDENTITIES: usize = 10;
+/// Time within which two detections on one identity support each other.
+pub const SUPPORT: i64 = 3 * DAY;
+
 /// Days without an event after which an identity counts as dormant (design, F6: 90 days).
 pub const DORMANT_DAYS: i64 = 90;
 /// A gap is long for an identity only if it is this many times its longest one so far: quarterly jobs.

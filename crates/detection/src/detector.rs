@@ -113,7 +113,7 @@ impl Detector {
     /// Ends the last day: what movement can be decided by now is.
     pub fn finish(&mut self) {
         for tenant in &mut self.tenants {
-            tenant.end_day(self.policy);
+            tenant.finish(self.policy);
         }
     }
 

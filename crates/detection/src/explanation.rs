@@ -388,12 +388,26 @@ fn country_name(value: u32) -> String {
     Country((value as u16).to_be_bytes()).to_string()
 }
 
-fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn count_es(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "es" })
+}
+
+/// A share as people read it: percent, or one in so many where that says more.
+pub(crate) fn share(share: f64) -> String {
+    if share > 0.0 && share < 1e-3 { format!("1 in {}", number(1.0 / share)) } else { percent(share) }
+}
+
+/// The first few of a list, and how many more there are.
+pub(crate) fn list<T: AsRef<str>>(items: &[T], most: usize) -> String {
+    let shown: Vec<&str> = items.iter().take(most).map(AsRef::as_ref).collect();
+    match items.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 fn percent(share: f64) -> String {

@@ -210,6 +210,16 @@ impl Incident {
         }
     }
 
+    /// Takes in ids of events that it rests on besides the one that raised it.
+    pub(crate) fn take_ids(&mut self, events: &[String]) {
+        for event in events {
+            if self.event_ids.len() < EVENT_IDS_MAX && !event.is_empty() && !self.event_ids.contains(event) {
+                self.event_ids.push(event.clone());
+                self.events += 1;
+            }
+        }
+    }
+
     /// The evidence by name, what came later included.
     pub(crate) fn evidence(&self) -> Vec<Evidence> {
         match &self.case {

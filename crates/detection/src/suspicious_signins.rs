@@ -124,6 +124,14 @@ pub(crate) fn source_class(baseline: &Baseline, peers: &Peers, facts: Option<&So
     }
 }
 
+/// An IPv4 address as itself; an IPv6 address as a hash of its /64, for hosts change the rest at will.
+pub(crate) fn source_value(ip: IpAddr) -> u32 {
+    match ip {
+        IpAddr::V4(v4) => u32::from(v4),
+        IpAddr::V6(v6) => hash32(&v6.octets()[..8]),
+    }
+}
+
 /// The /24 of an IPv4 address or the /48 of an IPv6 address: what one place usually has.
 pub(crate) fn range_value(ip: IpAddr) -> u32 {
     match ip {

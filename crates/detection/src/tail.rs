@@ -58,6 +58,11 @@ impl Tail {
         self.bins[Self::bin(score)] += 1.0;
     }
 
+    /// Hours that it rests on.
+    pub(crate) fn hours(&self) -> f64 {
+        self.bins.iter().map(|bin| f64::from(*bin)).sum()
+    }
+
     /// Forgets by so many hours.
     pub(crate) fn forget(&mut self, hours: f64) {
         let factor = (-std::f64::consts::LN_2 * hours / TAIL_HALF_LIFE_HOURS).exp() as f32;
@@ -67,7 +72,7 @@ impl Tail {
     /// Probability of a score this high or higher: as it was met; beyond what was met often, by an exponential fit to
     /// the highest exceedances; never below one in what was met.
     pub(crate) fn at(&self, score: f64) -> f64 {
-        let total: f64 = self.bins.iter().map(|bin| f64::from(*bin)).sum();
+        let total = self.hours();
         let above = |bin: usize| self.bins[bin..].iter().map(|bin| f64::from(*bin)).sum::<f64>();
         let bin = Self::bin(score);
         let met = above(bin);

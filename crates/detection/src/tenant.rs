@@ -1,28 +1,37 @@
 //! All state of one tenant, and the way of an event through it. Nothing here knows of another tenant.
 
+mod assessed;
+mod calls;
 mod incidents;
 mod learning;
 mod outcome;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use countersign_model::event::{ApiActivity, CredentialKind, DirectoryAudit, SignIn, SignInKind};
+use countersign_model::event::{CredentialKind, DirectoryAudit, SignIn, SignInKind};
+use countersign_model::finding::{LearningState, Notice};
 use countersign_model::id::{AppId, Id, ServicePrincipalId};
 use countersign_model::source::{AgentFamily, Enrichment};
 use countersign_model::time::{DAY, Timestamp};
 use foldhash::fast::FixedState;
 
+use crate::api_profile::ApiProfile;
 use crate::baseline::{Baseline, Table};
 use crate::budget::{Policy, Tokens};
-use crate::constants::{CO_MOVEMENT, Dimension, TIER_0_ROLES, USUAL_LN_MAX};
+use crate::calibration::{Calibration, Family};
+use crate::constants::{COLD_DAYS, CO_MOVEMENT, Dimension, SPRAY_IDENTITIES, TIER_0_ROLES, USUAL_LN_MAX};
 use crate::evidence;
 use crate::failures::Failures;
 use crate::incident::Incident;
+use crate::issued::Issued;
 use crate::ledger::{ChangeKind, Ledger};
 use crate::order::hash32;
 use crate::peers::Peers;
-use crate::suspicious_signins::{self, Context, Score, Values, country_value, range_value};
+use assessed::Opening;
+use calls::{Pooled, UserDay};
+
+use crate::suspicious_signins::{self, Context, Score, Values, country_value, range_value, source_value};
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 
@@ -36,8 +45,17 @@ struct Principal {
     template: u32,
     first: Timestamp,
     last: Timestamp,
+    /// Last day with an event, and the strongest evidence of that day by [`Family`].
+    day: i64,
+    day_ln: [f32; Family::COUNT],
     is_enabled: bool,
     baseline: Baseline,
+    /// What it asks of directory APIs; `None` before it does.
+    api: Option<Box<ApiProfile>>,
+    /// The latest incident of its API traffic.
+    api_incident: Option<u32>,
+    /// Application permissions that were taken away, and when.
+    revoked: BTreeMap<String, Timestamp>,
     incidents: Vec<u32>,
 }
 
@@ -65,7 +83,13 @@ pub(crate) struct Tenant {
     moves: Vec<Move>,
     failures: Failures,
     removed_keys: BTreeMap<String, Timestamp>,
-    tier_0: BTreeSet<Id<'static>>,
+    /// Identities by application id, those included that are known by nothing else yet.
+    applications: Map<AppId<'static>, u32>,
+    issued: Issued,
+    pooled: Pooled,
+    user_days: Map<u64, UserDay>,
+    calibration: Calibration,
+    notes: Vec<Notice>,
     /// What the networks of each organisation are called, as met first: baselines keep the organisation only.
     network_names: Map<u32, String>,
     tokens: Tokens,
@@ -110,7 +134,12 @@ impl Tenant {
             moves: Vec::new(),
             failures: Failures::default(),
             removed_keys: BTreeMap::new(),
-            tier_0: BTreeSet::new(),
+            applications: Map::default(),
+            issued: Issued::default(),
+            pooled: Pooled::default(),
+            user_days: Map::default(),
+            calibration: Calibration::default(),
+            notes: Vec::new(),
             network_names: Map::default(),
             tokens: Tokens::default(),
             day: i64::MIN,
@@ -148,6 +177,7 @@ impl Tenant {
 
     /// Ends a day: the budget comes in, and what movement can be decided by now is.
     pub(crate) fn end_day(&mut self, policy: Policy) {
+        self.end_user_days();
         self.tokens.earn(policy.budget, self.active_today);
         self.identity_days += u64::from(self.active_today);
         self.active_today = 0;
@@ -160,6 +190,17 @@ impl Tenant {
         self.moves.retain(|moved| now.since(moved.first) <= 2 * CO_MOVEMENT);
     }
 
+    /// Ends everything: the days that are still open count.
+    pub(crate) fn finish(&mut self, policy: Policy) {
+        self.end_day(policy);
+        for (at, principal) in self.principals.iter_mut().enumerate() {
+            if principal.day != i64::MIN {
+                self.calibration.note(at as u32, principal.day, principal.day_ln);
+                principal.day = i64::MIN;
+            }
+        }
+    }
+
     pub(crate) fn sign_in(
         &mut self,
         policy: Policy,
@@ -167,8 +208,16 @@ impl Tenant {
         enrichment: &Enrichment<'_, '_>,
         late: bool,
     ) {
+        let proven = PROVEN.contains(&sign_in.error_code);
+        if !proven {
+            self.failed_sign_in(sign_in, enrichment);
+        }
         if sign_in.service_principal.is_none() {
             return;
+        }
+        if proven {
+            let at = self.enrol(&sign_in.service_principal, &sign_in.app, sign_in.time);
+            self.token_issued(at, &sign_in.token, enrichment, sign_in.time);
         }
         let is_managed = sign_in.kind == SignInKind::ManagedIdentity;
         self.occurrence(
@@ -188,56 +237,32 @@ impl Tenant {
                 federated_credential: &sign_in.credential.federated_credential,
                 enrichment,
                 ip: sign_in.address.ip,
-                proven: PROVEN.contains(&sign_in.error_code),
+                proven,
                 late,
             },
         );
     }
 
-    /// Sign-ins of managed identities have no address: the first call with each token stands in for it.
-    pub(crate) fn call(
-        &mut self,
-        policy: Policy,
-        call: &ApiActivity<'_>,
-        enrichment: &Enrichment<'_, '_>,
-        late: bool,
-    ) {
-        if call.service_principal.is_none() {
-            return;
-        }
-        if !call.roles.is_empty() && call.roles.split(' ').any(|role| TIER_0_ROLES.contains(&role)) {
-            self.mark_tier_0(&call.service_principal.0);
-        }
-        let principals: &HashMap<ServicePrincipalId<'_>, u32, FixedState> = &self.index;
-        let Some(at) = principals.get(&call.service_principal).copied() else { return };
-        let principal = &mut self.principals[at as usize];
-        principal.last = principal.last.max(call.time);
-        let token = hash32(call.token.as_bytes());
-        let stands_in = principal.baseline.is_managed_identity && !principal.baseline.has_address;
-        if !stands_in || call.token.is_empty() || principal.baseline.token == token {
-            return;
-        }
-        principal.baseline.token = token;
-        self.occurrence(
-            policy,
-            &Occurrence {
-                principal: &call.service_principal,
-                app: &call.app,
-                name: "",
-                kind: SignInKind::ManagedIdentity,
-                time: call.time,
-                event_id: &call.id.0,
-                key: &Id::NONE,
-                resource_name: "Microsoft Graph",
-                resource: None,
-                credential_kind: CredentialKind::ManagedIdentity,
-                federated_credential: &Id::NONE,
-                enrichment,
-                ip: call.address.ip,
-                proven: true,
-                late,
-            },
-        );
+    /// Failed attempts say nothing of the identity, but something of the place they come from.
+    fn failed_sign_in(&mut self, sign_in: &SignIn<'_>, enrichment: &Enrichment<'_, '_>) {
+        let Some(ip) = sign_in.address.ip else { return };
+        let range = range_value(ip);
+        let tried = if sign_in.service_principal.is_none() { &sign_in.app.0 } else { &sign_in.service_principal.0 };
+        self.failures.note(range, tried, sign_in.error_code, &sign_in.id.0, sign_in.time);
+        let Some(spray) = self.failures.spray(range, SPRAY_IDENTITIES) else { return };
+        let place = enrichment.source.as_ref().filter(|facts| facts.asn != 0).map_or_else(String::new, |facts| {
+            format!(" (AS{} {})", facts.asn, facts.as_name)
+        });
+        self.notes.push(Notice {
+            time: sign_in.time,
+            text: format!(
+                "{} identities were tried with wrong credentials from the range of {ip}{place} within a day, {} attempts so far: key spraying (records {})",
+                spray.identities,
+                spray.attempts,
+                spray.events.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
+            ),
+            service_principals: spray.identities_tried,
+        });
     }
 
     pub(crate) fn audit(&mut self, policy: Policy, audit: &DirectoryAudit<'_>) {
@@ -245,7 +270,7 @@ impl Tenant {
         for (subject, change) in self.ledger.enter(audit) {
             match &change.kind {
                 ChangeKind::AppRoleGranted { role, .. } if TIER_0_ROLES.contains(&role.as_str()) => {
-                    self.mark_tier_0(&subject);
+                    self.mark_tier_0(&subject, &audit.app, audit.time);
                 }
                 ChangeKind::CredentialRemoved { key } => {
                     self.removed_keys.insert(key.to_string(), change.time);
@@ -260,52 +285,124 @@ impl Tenant {
         }
     }
 
-    fn mark_tier_0(&mut self, principal: &Id<'_>) {
-        let wanted = ServicePrincipalId(principal.to_owned_id());
-        match self.index.get(&wanted) {
-            Some(at) => self.principals[*at as usize].baseline.is_tier_0 = true,
-            None => {
-                self.tier_0.insert(wanted.0);
+    fn mark_tier_0(&mut self, principal: &Id<'_>, app: &AppId<'_>, time: Timestamp) {
+        let at = self.enrol(&ServicePrincipalId(principal.clone()), app, time);
+        self.principals[at].baseline.is_tier_0 = true;
+    }
+
+    /// The identity with this object id; made if it is not known.
+    fn enrol(&mut self, id: &ServicePrincipalId<'_>, app: &AppId<'_>, time: Timestamp) -> usize {
+        let index: &HashMap<ServicePrincipalId<'_>, u32, FixedState> = &self.index;
+        if let Some(at) = index.get(id) {
+            return *at as usize;
+        }
+        // An application that was known by its application id only has a principal now.
+        let applications: &HashMap<AppId<'_>, u32, FixedState> = &self.applications;
+        if let Some(at) = applications.get(app).copied().filter(|_| !app.is_none())
+            && !self.index.contains_key(&self.principals[at as usize].id)
+        {
+            self.principals[at as usize].id = id.to_owned_id();
+            self.index.insert(id.to_owned_id(), at);
+            return at as usize;
+        }
+        let at = self.found(id.to_owned_id(), app.to_owned_id(), time);
+        self.index.insert(id.to_owned_id(), at as u32);
+        at
+    }
+
+    /// The identity of an application of which only the application id is known: the id stands in for the object id
+    /// until that is met.
+    fn enrol_application(&mut self, app: &AppId<'_>, time: Timestamp) -> usize {
+        let applications: &HashMap<AppId<'_>, u32, FixedState> = &self.applications;
+        if let Some(at) = applications.get(app) {
+            return *at as usize;
+        }
+        self.found(ServicePrincipalId(app.0.to_owned_id()), app.to_owned_id(), time)
+    }
+
+    fn found(&mut self, id: ServicePrincipalId<'static>, app: AppId<'static>, time: Timestamp) -> usize {
+        let at = self.principals.len();
+        if !app.is_none() {
+            self.applications.entry(app.clone()).or_insert(at as u32);
+        }
+        self.principals.push(Box::new(Principal {
+            id,
+            template: hash32(app.0.as_bytes()),
+            app,
+            name: String::new(),
+            kind: SignInKind::ServicePrincipal,
+            first: time,
+            last: time,
+            day: i64::MIN,
+            day_ln: [f32::NEG_INFINITY; Family::COUNT],
+            is_enabled: true,
+            baseline: Baseline::new(time),
+            api: None,
+            api_incident: None,
+            revoked: BTreeMap::new(),
+            incidents: Vec::new(),
+        }));
+        at
+    }
+
+    /// Notes that an identity did something.
+    fn touch(&mut self, at: usize, time: Timestamp) {
+        let principal = &mut self.principals[at];
+        principal.last = principal.last.max(time);
+        if time.day() > principal.day {
+            let (day, day_ln) = (principal.day, principal.day_ln);
+            principal.day = time.day();
+            principal.day_ln = [f32::NEG_INFINITY; Family::COUNT];
+            self.active_today += 1;
+            if day != i64::MIN {
+                self.calibration.note(at as u32, day, day_ln);
             }
         }
     }
 
-    fn principal(&mut self, occurrence: &Occurrence<'_>) -> usize {
-        let index: &HashMap<ServicePrincipalId<'_>, u32, FixedState> = &self.index;
-        if let Some(at) = index.get(occurrence.principal) {
-            return *at as usize;
+    /// Notes the evidence of something an identity did today, for calibration.
+    fn note_day(&mut self, at: usize, family: Family, ln: f64) {
+        let strongest = &mut self.principals[at].day_ln[family as usize];
+        *strongest = strongest.max(ln as f32);
+    }
+
+    /// How far learning has got with an identity: by its sign-ins, or by its age where there are none.
+    fn learning(&mut self, at: usize, time: Timestamp) -> LearningState {
+        let principal = &self.principals[at];
+        let baseline = &principal.baseline;
+        if baseline.runs() == 0 {
+            let days = time.since(principal.first) / DAY;
+            return if days < i64::from(COLD_DAYS) { LearningState::Cold } else { LearningState::Learning };
         }
-        let id = occurrence.principal.to_owned_id();
-        let mut baseline = Baseline::new(occurrence.time);
-        let agent = &occurrence.enrichment.agent;
-        // Peers are those that prove themselves the same way with the same software.
-        baseline.archetype = hash32(agent.product.as_bytes()).wrapping_add(occurrence.credential_kind as u32);
-        baseline.is_tier_0 = self.tier_0.remove(&id.0);
-        let template = hash32(occurrence.app.0.as_bytes());
-        self.peers.join(baseline.archetype, template);
-        let at = self.principals.len();
-        self.index.insert(id.clone(), at as u32);
-        self.principals.push(Box::new(Principal {
-            id,
-            app: occurrence.app.to_owned_id(),
-            name: occurrence.name.to_owned(),
-            kind: occurrence.kind,
-            template,
-            first: occurrence.time,
-            last: occurrence.time,
-            is_enabled: true,
-            baseline,
-            incidents: Vec::new(),
-        }));
-        self.active_today += 1;
+        let priors = self.peers.priors(baseline.archetype, principal.template);
+        baseline.learning(time, &priors[Dimension::Source.index()])
+    }
+
+    /// The identity of an occurrence; at its first sign-in it joins its peers.
+    fn principal(&mut self, occurrence: &Occurrence<'_>) -> usize {
+        let at = self.enrol(occurrence.principal, occurrence.app, occurrence.time);
+        let principal = &mut *self.principals[at];
+        if principal.baseline.archetype == 0 {
+            let agent = &occurrence.enrichment.agent;
+            // Peers are those that prove themselves the same way with the same software.
+            principal.baseline.archetype =
+                hash32(agent.product.as_bytes()).wrapping_add(occurrence.credential_kind as u32).max(1);
+            principal.baseline.begin(occurrence.time);
+            principal.kind = occurrence.kind;
+            if principal.app.is_none() {
+                principal.app = occurrence.app.to_owned_id();
+                principal.template = hash32(occurrence.app.0.as_bytes());
+            }
+            self.peers.join(principal.baseline.archetype, principal.template);
+        }
         at
     }
 
     fn occurrence(&mut self, policy: Policy, occurrence: &Occurrence<'_>) {
         self.advance(policy, occurrence.time);
         let at = self.principal(occurrence);
+        self.touch(at, occurrence.time);
         let principal = &mut *self.principals[at];
-        principal.last = principal.last.max(occurrence.time);
         if principal.name.is_empty() && !occurrence.name.is_empty() {
             occurrence.name.clone_into(&mut principal.name);
         }
@@ -313,7 +410,6 @@ impl Tenant {
         let is_sign_in_with_address = occurrence.resource.is_some() && occurrence.ip.is_some();
         principal.baseline.has_address |= is_sign_in_with_address;
         if principal.baseline.advance(occurrence.time) {
-            self.active_today += 1;
             self.settle(at, occurrence.time);
         }
         let values = values(occurrence);
@@ -341,6 +437,7 @@ impl Tenant {
             return;
         }
         if !is_first {
+            self.note_day(at, Family::SignIns, score.total());
             self.judge(policy, at, occurrence, &values, &score);
         }
         self.learn(at, &values, &score, policy, occurrence.time);
@@ -409,14 +506,6 @@ fn usual(baseline: &Baseline, values: &Values) -> Option<[Option<usize>; 4]> {
         }
     }
     Some(slots)
-}
-
-/// An IPv4 address as itself; an IPv6 address as a hash of its /64, for hosts change the rest at will.
-fn source_value(ip: IpAddr) -> u32 {
-    match ip {
-        IpAddr::V4(v4) => u32::from(v4),
-        IpAddr::V6(v6) => hash32(&v6.octets()[..8]),
-    }
 }
 
 fn agent_value(agent: &AgentFamily<'_>) -> u32 {

@@ -224,6 +224,11 @@ pub(crate) const CLASSES: [Row; 63] = [
 ];
 
 impl Class {
+    /// The classes of the directory.
+    pub(crate) fn directory() -> impl Iterator<Item = Class> {
+        CLASSES[..DIRECTORY_CLASSES].iter().map(|row| row.class)
+    }
+
     /// Its place in [`CLASSES`].
     pub(crate) fn index(self) -> usize {
         self as usize

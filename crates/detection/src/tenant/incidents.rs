@@ -44,6 +44,7 @@ impl Tenant {
         };
         self.add_event(incident, at, occurrence, values, score, ln);
         self.weigh(policy, incident);
+        self.support(policy, at);
     }
 
     pub(super) fn match_indicators(
@@ -153,7 +154,7 @@ impl Tenant {
             moved_with: 0,
             stolen_with: 0,
             rare_actor: false,
-            failures_before: self.failures.of(prefix, &principal.id.0, occurrence.time),
+            failures_before: self.failures.of(prefix, &principal.id.0),
             indicators: Vec::new(),
             retro_match: false,
             proven: occurrence.proven,
@@ -394,7 +395,7 @@ fn reason(occurrence: &Occurrence<'_>, values: &Values, score: &Score) -> u64 {
 }
 
 /// Derived from what the finding rests on, so that replay makes the same and never a second one.
-fn finding_id(
+pub(super) fn finding_id(
     tenant: &str,
     principal: &ServicePrincipalId<'_>,
     event_type: RiskEventType,

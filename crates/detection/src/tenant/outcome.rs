@@ -173,7 +173,8 @@ impl Tenant {
                 }
             }
         }
-        groups.into_values().map(|members| self.notice(&members)).collect()
+        let moves = groups.into_values().map(|members| self.notice(&members));
+        moves.chain(self.notes.iter().cloned()).collect()
     }
 
     fn notice(&self, members: &[&Incident]) -> Notice {

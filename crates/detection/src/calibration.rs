@@ -1,0 +1,106 @@
+//! How often harmless days look like attacks: the measured side of the promise that evidence makes. An e-value of `x`
+//! is reached on at most one in `x` harmless identity-days; here is how often it was.
+
+/// What evidence rests on; each has its own calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Sign-ins.
+    SignIns,
+    /// Calls of directory APIs.
+    ApiTraffic,
+    /// Changes of the directory.
+    Changes,
+}
+
+impl Family {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+    /// All of them, in the order of arrays.
+    pub const ALL: [Family; Family::COUNT] = [Family::SignIns, Family::ApiTraffic, Family::Changes];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::SignIns => "sign-ins",
+            Family::ApiTraffic => "API traffic",
+            Family::Changes => "directory changes",
+        }
+    }
+}
+
+/// Evidence at which exceedance is counted: 10, 100, …, 1,000,000.
+pub const CALIBRATION_LEVELS: [f64; 6] = [1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
+
+/// The strongest evidence of one identity on one day.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DayScore {
+    /// Place of the identity among its tenant's.
+    pub principal: u32,
+    /// Days since 1970.
+    pub day: i64,
+    /// Logarithm of the evidence by [`Family`]; negative infinity where nothing had to be judged.
+    pub ln: [f32; Family::COUNT],
+}
+
+/// Identity-days, and how many of them reached each level.
+#[derive(Clone, Debug, Default)]
+pub struct Calibration {
+    /// Days on which an identity did something.
+    pub identity_days: u64,
+    /// By family and level.
+    pub reached: [[u64; CALIBRATION_LEVELS.len()]; Family::COUNT],
+    /// Every day, for an evaluation; empty unless asked for.
+    pub days: Vec<DayScore>,
+    /// Keep every day.
+    pub keeps_days: bool,
+}
+
+impl Calibration {
+    /// Notes the day of an identity.
+    pub(crate) fn note(&mut self, principal: u32, day: i64, ln: [f32; Family::COUNT]) {
+        self.identity_days += 1;
+        for (reached, ln) in self.reached.iter_mut().zip(ln) {
+            for (count, level) in reached.iter_mut().zip(CALIBRATION_LEVELS) {
+                *count += u64::from(f64::from(ln) >= level.ln());
+            }
+        }
+        if self.keeps_days {
+            self.days.push(DayScore { principal, day, ln });
+        }
+    }
+
+    /// Adds another tenant's.
+    pub(crate) fn add(&mut self, other: &Calibration) {
+        self.identity_days += other.identity_days;
+        for (own, other) in self.reached.iter_mut().zip(&other.reached) {
+            for (own, other) in own.iter_mut().zip(other) {
+                *own += other;
+            }
+        }
+    }
+
+    /// How much oftener than promised a level of a family was reached: measured over nominal. Attacks are counted,
+    /// too, so it is an upper bound. `None` where fewer than one day was to be expected.
+    pub fn ratio(&self, family: Family, level: usize) -> Option<f64> {
+        let expected = self.identity_days as f64 / CALIBRATION_LEVELS[level];
+        (expected >= 1.0).then(|| self.reached[family as usize][level] as f64 / expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_reached_each_level() {
+        let mut calibration = Calibration::default();
+        for day in 0..1_000 {
+            let ln = if day < 3 { 200_f32.ln() } else { f32::NEG_INFINITY };
+            calibration.note(0, day, [ln, f32::NEG_INFINITY, 0.0]);
+        }
+        assert_eq!(calibration.reached[0][..3], [3, 3, 0]);
+        assert_eq!(calibration.ratio(Family::SignIns, 1), Some(0.3));
+        assert_eq!(calibration.ratio(Family::Changes, 0), Some(0.0));
+        assert_eq!(calibration.ratio(Family::SignIns, 4), None, "a thousand days say nothing of one in 100,000");
+    }
+}
