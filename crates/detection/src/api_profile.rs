@@ -194,7 +194,8 @@ impl ApiProfile {
             }
         };
         self.now.objects = Distinct::default();
-        (self.now.calls, self.now.errors, self.now.pages, self.now.sensitive, self.now.bytes) = (0, 0, 0, 0, 0);
+        (self.now.calls, self.now.errors, self.now.pages, self.now.sensitive, self.now.bytes) =
+            (0, 0, 0, 0, 0);
         (ended, day_ended)
     }
 

@@ -30,6 +30,7 @@ pub(crate) struct Assessment {
     day: i64,
     day_ln: Option<f64>,
     earlier_days: f64,
+    is_standing: bool,
 }
 
 impl Assessment {
@@ -47,7 +48,13 @@ impl Assessment {
             day,
             day_ln: None,
             earlier_days: 0.0,
+            is_standing: false,
         }
+    }
+
+    /// As [`Assessment::new`], of what something is rather than does: it stands until another takes its place.
+    pub(crate) fn standing(day: i64) -> Self {
+        Assessment { is_standing: true, ..Assessment::new(day) }
     }
 
     /// Adds a term; one of no weight is left out.
@@ -66,12 +73,16 @@ impl Assessment {
     /// day is adjusted for having been (`A(x) = sqrt(x) / 2`), so that waiting for a bad day gains nothing.
     pub(crate) fn ln(&self) -> f64 {
         let together = self.earlier_days + bounded(self.day_ln.unwrap_or(self.alone()));
-        self.alone().max(together / 2.0 - ADJUSTER_LN)
+        if self.is_standing { self.alone() } else { self.alone().max(together / 2.0 - ADJUSTER_LN) }
     }
 
     /// Takes in a later occasion of the same incident: the strongest one speaks, days add up, and what supports one
     /// of them supports the incident.
     pub(crate) fn join(&mut self, later: Assessment) {
+        if self.is_standing {
+            *self = later;
+            return;
+        }
         let so_far = self.day_ln.unwrap_or(self.alone());
         let (day, day_ln, earlier_days) = if later.day > self.day {
             (later.day, later.alone(), self.earlier_days + bounded(so_far))

@@ -8,8 +8,8 @@ use countersign_model::finding::LearningState;
 use countersign_model::time::{DAY, HOUR, Timestamp};
 
 use crate::constants::{
-    COLD_DAYS, COLD_RUNS, DORMANT_DAYS, DORMANT_GAPS, Dimension, FORGETS_BY_CALENDAR_RUNS, HALF_LIFE_DAYS, LEARNING_DAYS_MAX,
-    QUARANTINE_DAYS_SEEN, QUARANTINE_HOURS, RUN,
+    COLD_DAYS, COLD_RUNS, DORMANT_DAYS, DORMANT_GAPS, Dimension, FORGETS_BY_CALENDAR_RUNS, HALF_LIFE_DAYS,
+    LEARNING_DAYS_MAX, QUARANTINE_DAYS_SEEN, QUARANTINE_HOURS, RUN,
 };
 use crate::evidence::{Counts, Prior, novelty_rate, novelty_rate_upper};
 

@@ -101,6 +101,10 @@ mod tests {
         assert_eq!(calibration.reached[0][..3], [3, 3, 0]);
         assert_eq!(calibration.ratio(Family::SignIns, 1), Some(0.3));
         assert_eq!(calibration.ratio(Family::Changes, 0), Some(0.0));
-        assert_eq!(calibration.ratio(Family::SignIns, 4), None, "a thousand days say nothing of one in 100,000");
+        assert_eq!(
+            calibration.ratio(Family::SignIns, 4),
+            None,
+            "a thousand days say nothing of one in 100,000"
+        );
     }
 }

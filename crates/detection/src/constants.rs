@@ -309,6 +309,67 @@ pub const ELSEWHERE_ATTACK: f64 = 0.9;
 /// Time for which tokens are remembered (design, 2: tokens with continuous access evaluation live 20 to 28 h).
 pub const REMEMBERS_TOKENS: i64 = 28 * HOUR;
 
+/// Strength of what an actor's kind does, in runs of the actor itself (design, 11.1).
+pub const ACTOR_CHANGES: f64 = 5.0;
+/// Strength of what the tenant does, in runs of one kind of actor.
+pub const KIND_CHANGES: f64 = 20.0;
+/// Strength of what is assumed of all tenants, in runs of the tenant.
+pub const TENANT_CHANGES: f64 = 100.0;
+/// Chance that an identity with a past is changed by somebody who never changed it: teams share their applications.
+pub const NEW_ACTOR_RATE: f64 = 0.2;
+/// The same for an attacker: the owner's own account is taken in three of ten.
+pub const ACTOR_NEW_ATTACK: f64 = 0.7;
+/// Chance that an actor changes the directory from a network it never used: people travel.
+pub const NEW_PLACE_RATE: f64 = 0.1;
+/// The same for an attacker, as for the source of a sign-in.
+pub const PLACE_NEW_ATTACK: f64 = 0.9;
+/// Weight of the place: audit records carry it for people only, and proxies change it.
+pub const PLACE_WEIGHT: f64 = 0.5;
+/// Weight of the rank of what is changed (design, 11.4).
+pub const TARGET_WEIGHT: f64 = 0.5;
+/// Share of identities that can take over the tenant among what attackers change, and among all that is changed.
+pub const TIER_0_ATTACK: f64 = 0.3;
+/// See [`TIER_0_ATTACK`].
+pub const TIER_0_USUAL: f64 = 0.05;
+/// Share of each tier (ordinary, directory, sensitive, zero) among what attackers give, and among all grants before
+/// anything is learnt: incident reports name mail, files and role management.
+pub const TIER_ATTACK: [f64; 4] = [0.10, 0.10, 0.40, 0.40];
+/// See [`TIER_ATTACK`].
+pub const TIER_USUAL: [f64; 4] = [0.55, 0.23, 0.20, 0.02];
+/// Weight of which properties changed (design, 11.4), its share for an attacker, and of a set never met.
+pub const SHAPE_WEIGHT: f64 = 0.25;
+/// See [`SHAPE_WEIGHT`].
+pub const SHAPE_ATTACK: f64 = 0.2;
+/// See [`SHAPE_WEIGHT`].
+pub const SHAPE_NEW_RATE: f64 = 0.2;
+/// Shape of the number of identities changed within ten minutes: roll-outs come in bulk.
+pub const BURST_SHAPE: f64 = 0.5;
+/// Most that one part may add: no actor is surer than that.
+pub const ACTOR_TERM_MAX: f64 = 6.0;
+/// Chance that an attacker's change is a federated credential (Stratus, published incidents), and its share among
+/// all changes.
+pub const TRUST_ATTACK: f64 = 0.06;
+/// See [`TRUST_ATTACK`].
+pub const TRUST_USUAL: f64 = 0.003;
+/// Time within which changes of one identity are a chain (design, F16).
+pub const CHAIN: i64 = 48 * HOUR;
+/// Time within which a right counts as fresh (design, 11.4).
+pub const FRESH: i64 = DAY;
+/// Time between making and deleting that is a life too short for work (design, F11).
+pub const SHORT_LIFE: i64 = HOUR;
+
+/// A stream of events is silent after at least so many days,
+pub const SILENT_DAYS_MIN: i64 = 3;
+/// after so many times its longest gap,
+pub const SILENT_GAPS: f64 = 2.5;
+/// and where so many days with events were to be expected: chance alone leaves out as many once in 150 times.
+pub const SILENT_EXPECTED_MIN: f64 = 5.0;
+
+/// Chance that an attack on an identity meets a given pattern that a user brought, on a day of it.
+pub const PATTERN_ATTACK: f64 = 0.3;
+/// Strength, in identity-days, of the assumption that a pattern is met on half of one.
+pub const PATTERN_DAYS: f64 = 50.0;
+
 /// An incident takes no further events after this long without one; the next opens another.
 pub const INCIDENT_QUIET: i64 = 7 * DAY;
 
@@ -321,15 +382,3 @@ pub const LOW_AGES_OUT: i64 = 180 * DAY;
 pub const WATERMARK: i64 = 2 * HOUR;
 /// Event ids are remembered at least this long: closed hours were seen to grow for 13 h.
 pub const REMEMBERS_IDS: i64 = 13 * HOUR;
-
-/// Application permissions whose holder can take over the tenant: a weaker sign-in finding on it matters more.
-pub const TIER_0_ROLES: [&str; 8] = [
-    "RoleManagement.ReadWrite.Directory",
-    "AppRoleAssignment.ReadWrite.All",
-    "Application.ReadWrite.All",
-    "Directory.ReadWrite.All",
-    "PrivilegedAccess.ReadWrite.AzureADGroup",
-    "PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup",
-    "UserAuthenticationMethod.ReadWrite.All",
-    "full_access_as_app",
-];

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use countersign_model::event::Event;
 use countersign_model::finding::{Finding, Notice};
 use countersign_model::id::{ServicePrincipalId, TenantId};
+use countersign_model::inventory::{DirectoryObject, RogueApplication};
 use countersign_model::risk::RiskyServicePrincipal;
 use countersign_model::source::Enrichment;
 use countersign_model::time::Timestamp;
@@ -13,6 +14,7 @@ use foldhash::fast::FixedState;
 
 use crate::baseline::Baseline;
 use crate::budget::Policy;
+use crate::calibration::{Calibration, DayScore};
 use crate::order::{Clock, Seen};
 use crate::risk::Risk;
 use crate::tenant::Tenant;
@@ -67,6 +69,8 @@ pub struct Detector {
     seen: Seen,
     clock: Clock,
     late: u64,
+    rogue: Vec<RogueApplication>,
+    keeps_days: bool,
 }
 
 impl Detector {
@@ -79,6 +83,8 @@ impl Detector {
             seen: Seen::default(),
             clock: Clock::default(),
             late: 0,
+            rogue: Vec::new(),
+            keeps_days: false,
         }
     }
 
@@ -91,9 +97,12 @@ impl Detector {
         let late = self.clock.is_late(event.time());
         self.late += u64::from(late);
         let policy = self.policy;
+        if !enrichment.patterns.is_empty() {
+            self.tenant(event.tenant()).matched(policy, event, enrichment, late);
+        }
         match event {
             Event::SignIn(sign_in) => self.tenant(&sign_in.tenant).sign_in(policy, sign_in, enrichment, late),
-            Event::DirectoryAudit(audit) => self.tenant(&audit.tenant).audit(policy, audit),
+            Event::DirectoryAudit(audit) => self.tenant(&audit.tenant).audit(policy, audit, enrichment, late),
             Event::ApiActivity(call) => self.tenant(&call.tenant).call(policy, call, enrichment, late),
         }
         Observed::Taken
@@ -104,10 +113,55 @@ impl Detector {
         let index: &HashMap<TenantId<'_>, usize, FixedState> = &self.tenant_index;
         let at = index.get(id).copied().unwrap_or_else(|| {
             self.tenant_index.insert(id.to_owned_id(), self.tenants.len());
-            self.tenants.push(Tenant::new(id.to_string()));
+            let mut tenant = Tenant::new(id.to_string());
+            self.rogue.iter().for_each(|listed| tenant.rogue(listed));
+            tenant.keep_days(self.keeps_days);
+            self.tenants.push(tenant);
             self.tenants.len() - 1
         });
         &mut self.tenants[at]
+    }
+
+    /// Holds applications against a list of abused ones. Before the first event: what was met before is not looked at
+    /// again.
+    pub fn list_rogue(&mut self, listed: Vec<RogueApplication>) {
+        self.rogue = listed;
+    }
+
+    /// Takes in objects of the directory as they were at `time`. With several tenants each object goes to those that
+    /// know its application; answers how many found none.
+    pub fn inventory(&mut self, objects: &[DirectoryObject], time: Timestamp) -> usize {
+        let policy = self.policy;
+        let is_single = self.tenants.len() == 1;
+        let mut homeless = 0;
+        for object in objects {
+            let mut has_home = false;
+            for tenant in
+                self.tenants.iter_mut().filter(|tenant| is_single || tenant.knows_application(object))
+            {
+                tenant.inventory(policy, object, time);
+                has_home = true;
+            }
+            homeless += usize::from(!has_home);
+        }
+        homeless
+    }
+
+    /// How often evidence of each height was reached, over all tenants.
+    pub fn calibration(&self) -> Calibration {
+        let mut calibration = Calibration::default();
+        self.tenants.iter().for_each(|tenant| calibration.add(tenant.calibration()));
+        calibration
+    }
+
+    /// Keeps the strongest evidence of every identity and day, for an evaluation.
+    pub fn keep_days(&mut self) {
+        self.keeps_days = true;
+    }
+
+    /// The days kept, each with the object id of its identity.
+    pub fn days(&self) -> Vec<(String, DayScore)> {
+        self.tenants.iter().flat_map(Tenant::days).collect()
     }
 
     /// Ends the last day: what movement can be decided by now is.
@@ -177,7 +231,8 @@ impl Detector {
 
     /// What concerns several identities.
     pub fn notices(&self) -> Vec<Notice> {
-        let mut notices: Vec<Notice> = self.tenants.iter().flat_map(Tenant::notices).collect();
+        let mut notices: Vec<Notice> =
+            self.tenants.iter().flat_map(|tenant| tenant.notices(self.clock.newest())).collect();
         notices.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.text.cmp(&b.text)));
         notices
     }

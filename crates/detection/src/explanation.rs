@@ -89,7 +89,9 @@ fn sign_in_action(incident: &Incident, case: &SignInCase) -> String {
             format!("used {credential} from a new address near its usual ones")
         }
         _ if case.source_class.is_some() => format!("used {credential} from a new network"),
-        _ if case.strongest.dormant_days.is_some() => format!("used {credential} after a long time of silence"),
+        _ if case.strongest.dormant_days.is_some() => {
+            format!("used {credential} after a long time of silence")
+        }
         _ => format!("used {credential} in a new way from its usual place"),
     }
 }
@@ -390,6 +392,11 @@ fn country_name(value: u32) -> String {
 
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// People are not persons.
+pub(crate) fn count_people(number: u32) -> String {
+    if number == 1 { "one person".to_owned() } else { format!("{number} people") }
 }
 
 fn count_es(number: u64, noun: &str) -> String {

@@ -48,7 +48,14 @@ pub(crate) struct Failures {
 
 impl Failures {
     /// Notes a failed sign-in.
-    pub(crate) fn note(&mut self, range: u32, principal: &Id<'_>, error: u32, event: &Id<'_>, time: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        range: u32,
+        principal: &Id<'_>,
+        error: u32,
+        event: &Id<'_>,
+        time: Timestamp,
+    ) {
         if !GUESSES.contains(&error) {
             return;
         }
@@ -82,7 +89,8 @@ impl Failures {
             return None;
         }
         attempts.reported = true;
-        let mut identities_tried: Vec<String> = attempts.by_identity.keys().map(ToString::to_string).collect();
+        let mut identities_tried: Vec<String> =
+            attempts.by_identity.keys().map(ToString::to_string).collect();
         identities_tried.sort_unstable();
         Some(Spray {
             identities_tried,
@@ -118,7 +126,11 @@ mod tests {
         try_one(&mut failures, 9, Timestamp(DAY));
         assert_eq!(failures.spray(7, 10).map(|spray| (spray.identities, spray.attempts)), Some((10, 10)));
         assert!(failures.spray(7, 10).is_none());
-        assert_eq!(failures.of(7, &Id::parse("another")), 10, "a spray counts against whoever it hits at last");
+        assert_eq!(
+            failures.of(7, &Id::parse("another")),
+            10,
+            "a spray counts against whoever it hits at last"
+        );
         assert_eq!(failures.of(8, &Id::parse("principal-1")), 0);
     }
 

@@ -139,7 +139,7 @@ impl Ledger {
 }
 
 /// Names are not unique, so an application is told apart by its id.
-fn actor_name(actor: &Actor<'_>) -> String {
+pub(crate) fn actor_name(actor: &Actor<'_>) -> String {
     match actor {
         Actor::App { name, service_principal, .. } if !name.is_empty() => {
             format!("{actor} ({service_principal})")
@@ -212,15 +212,15 @@ fn app_role(audit: &DirectoryAudit<'_>) -> Option<(Id<'static>, ChangeKind)> {
 }
 
 #[derive(Debug, PartialEq)]
-struct Key {
-    id: String,
+pub(crate) struct Key {
+    pub(crate) id: String,
     kind: String,
     label: String,
 }
 
 /// `["[KeyIdentifier=<guid>,KeyType=Password,KeyUsage=Verify,DisplayName=text]", …]`. The display name may hold
 /// `,` and `=`, so it is split at the four known keys only.
-fn keys(value: &str) -> Vec<Key> {
+pub(crate) fn keys(value: &str) -> Vec<Key> {
     let entries: Vec<String> = match serde_json::from_str(value) {
         Ok(entries) => entries,
         Err(_) => return Vec::new(),
@@ -241,7 +241,7 @@ fn keys(value: &str) -> Vec<Key> {
 }
 
 /// Issuers and subjects of federated credentials.
-fn trusts(value: &str) -> Vec<(String, String)> {
+pub(crate) fn trusts(value: &str) -> Vec<(String, String)> {
     let Ok(serde_json::Value::Array(entries)) = serde_json::from_str(value) else { return Vec::new() };
     let text = |entry: &serde_json::Value, key: &str| entry[key].as_str().unwrap_or("").to_owned();
     entries.iter().map(|entry| (text(entry, "Issuer"), text(entry, "Subject"))).collect()

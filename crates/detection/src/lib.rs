@@ -7,6 +7,7 @@
 //! Start with [`detector`] for the fold and `tenant.rs` for the way of an event, [`suspicious_signins`] for the evidence of a sign-in,
 //! [`constants`] for every number that was chosen and where it comes from.
 
+mod anomalous_service_principal_activity;
 mod api_profile;
 mod assessment;
 pub mod baseline;
@@ -14,6 +15,8 @@ pub mod budget;
 pub mod calibration;
 pub mod constants;
 pub mod detector;
+mod directory;
+mod directory_profile;
 mod distinct;
 mod evidence;
 mod explanation;
@@ -26,9 +29,11 @@ mod issued;
 mod ledger;
 pub mod order;
 mod peers;
+mod quality;
 mod request;
 pub mod risk;
 mod suspicious_api_traffic;
+mod suspicious_application;
 pub mod suspicious_signins;
 mod tail;
 mod tenant;

@@ -68,7 +68,11 @@ pub(crate) fn score(traffic: &Traffic<'_>) -> Score {
         volume: (1.0 - VOLUME_SHARE + VOLUME_SHARE * calibrate(volume_p)).ln(),
         breadth: breadth.max(BREADTH_MIN).ln(),
         // Errors alone are an expired permission; they count beside something else.
-        errors: if has_errors { (ERROR_WEIGHT * calibrate(errors_p).ln()).clamp(0.0, ERRORS_LN_MAX) } else { 0.0 },
+        errors: if has_errors {
+            (ERROR_WEIGHT * calibrate(errors_p).ln()).clamp(0.0, ERRORS_LN_MAX)
+        } else {
+            0.0
+        },
         volume_p,
         breadth_p: templates.min(classes),
     }

@@ -112,8 +112,9 @@ mod tests {
     fn an_e_value_has_a_mean_of_one() {
         // Mean over uniform p by the midpoint rule; the mass near 0 that the rule misses is below 1 / ln(1/h).
         let steps = 1_000_000;
-        let mean: f64 = (0..steps).map(|step| calibrate((f64::from(step) + 0.5) / f64::from(steps))).sum::<f64>()
-            / f64::from(steps);
+        let mean: f64 =
+            (0..steps).map(|step| calibrate((f64::from(step) + 0.5) / f64::from(steps))).sum::<f64>()
+                / f64::from(steps);
         assert!((0.85..1.0).contains(&mean), "{mean}");
         assert!(calibrate(1e-6) > 1e3 && calibrate(1.0) < 1.0);
     }

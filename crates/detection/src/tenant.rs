@@ -1,15 +1,18 @@
 //! All state of one tenant, and the way of an event through it. Nothing here knows of another tenant.
 
+mod applications;
 mod assessed;
 mod calls;
+mod changes;
 mod incidents;
 mod learning;
 mod outcome;
+mod patterns;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use countersign_model::event::{CredentialKind, DirectoryAudit, SignIn, SignInKind};
+use countersign_model::event::{CredentialKind, SignIn, SignInKind};
 use countersign_model::finding::{LearningState, Notice};
 use countersign_model::id::{AppId, Id, ServicePrincipalId};
 use countersign_model::source::{AgentFamily, Enrichment};
@@ -19,17 +22,20 @@ use foldhash::fast::FixedState;
 use crate::api_profile::ApiProfile;
 use crate::baseline::{Baseline, Table};
 use crate::budget::{Policy, Tokens};
-use crate::calibration::{Calibration, Family};
-use crate::constants::{COLD_DAYS, CO_MOVEMENT, Dimension, SPRAY_IDENTITIES, TIER_0_ROLES, USUAL_LN_MAX};
+use crate::calibration::{Calibration, DayScore, Family};
+use crate::constants::{CO_MOVEMENT, COLD_DAYS, Dimension, SPRAY_IDENTITIES, USUAL_LN_MAX};
+use crate::directory_profile::{ActorProfile, ChangedBy, DirectoryHabits};
 use crate::evidence;
 use crate::failures::Failures;
 use crate::incident::Incident;
 use crate::issued::Issued;
-use crate::ledger::{ChangeKind, Ledger};
+use crate::ledger::Ledger;
 use crate::order::hash32;
 use crate::peers::Peers;
-use assessed::Opening;
+use crate::quality::Quality;
+use applications::Facts;
 use calls::{Pooled, UserDay};
+use changes::Step;
 
 use crate::suspicious_signins::{self, Context, Score, Values, country_value, range_value, source_value};
 
@@ -56,6 +62,11 @@ struct Principal {
     api_incident: Option<u32>,
     /// Application permissions that were taken away, and when.
     revoked: BTreeMap<String, Timestamp>,
+    /// Who is used to change it, and what was changed lately.
+    changed_by: ChangedBy,
+    steps: Vec<Step>,
+    /// What it is, as far as changes, inventory and lists say.
+    application: Option<Box<Facts>>,
     incidents: Vec<u32>,
 }
 
@@ -85,11 +96,20 @@ pub(crate) struct Tenant {
     removed_keys: BTreeMap<String, Timestamp>,
     /// Identities by application id, those included that are known by nothing else yet.
     applications: Map<AppId<'static>, u32>,
+    /// Identities by the object id of their application.
+    objects: Map<Id<'static>, u32>,
+    actors: Map<u32, Box<ActorProfile>>,
+    habits: DirectoryHabits,
+    quality: Quality,
     issued: Issued,
     pooled: Pooled,
     user_days: Map<u64, UserDay>,
     calibration: Calibration,
     notes: Vec<Notice>,
+    /// Applications on lists of abused ones: list and purpose.
+    listed: Map<AppId<'static>, (String, String)>,
+    /// Patterns by title: days on which they were met, and the last of them.
+    patterns: BTreeMap<String, (u64, i64)>,
     /// What the networks of each organisation are called, as met first: baselines keep the organisation only.
     network_names: Map<u32, String>,
     tokens: Tokens,
@@ -135,11 +155,17 @@ impl Tenant {
             failures: Failures::default(),
             removed_keys: BTreeMap::new(),
             applications: Map::default(),
+            objects: Map::default(),
+            actors: Map::default(),
+            habits: DirectoryHabits::default(),
+            quality: Quality::default(),
             issued: Issued::default(),
             pooled: Pooled::default(),
             user_days: Map::default(),
             calibration: Calibration::default(),
             notes: Vec::new(),
+            listed: Map::default(),
+            patterns: BTreeMap::new(),
             network_names: Map::default(),
             tokens: Tokens::default(),
             day: i64::MIN,
@@ -150,6 +176,19 @@ impl Tenant {
 
     pub(crate) fn identity_days(&self) -> u64 {
         self.identity_days + u64::from(self.active_today)
+    }
+
+    pub(crate) fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    pub(crate) fn keep_days(&mut self, keeps: bool) {
+        self.calibration.keeps_days = keeps;
+    }
+
+    /// The days kept, each with the object id of its identity.
+    pub(crate) fn days(&self) -> impl Iterator<Item = (String, DayScore)> + '_ {
+        self.calibration.days.iter().map(|day| (self.principals[day.principal as usize].id.to_string(), *day))
     }
 
     /// Identities known.
@@ -208,6 +247,7 @@ impl Tenant {
         enrichment: &Enrichment<'_, '_>,
         late: bool,
     ) {
+        self.quality.note(sign_in.kind.log(), sign_in.time);
         let proven = PROVEN.contains(&sign_in.error_code);
         if !proven {
             self.failed_sign_in(sign_in, enrichment);
@@ -217,6 +257,7 @@ impl Tenant {
         }
         if proven {
             let at = self.enrol(&sign_in.service_principal, &sign_in.app, sign_in.time);
+            self.met(policy, at, &sign_in.id.0, sign_in.time);
             self.token_issued(at, &sign_in.token, enrichment, sign_in.time);
         }
         let is_managed = sign_in.kind == SignInKind::ManagedIdentity;
@@ -247,12 +288,15 @@ impl Tenant {
     fn failed_sign_in(&mut self, sign_in: &SignIn<'_>, enrichment: &Enrichment<'_, '_>) {
         let Some(ip) = sign_in.address.ip else { return };
         let range = range_value(ip);
-        let tried = if sign_in.service_principal.is_none() { &sign_in.app.0 } else { &sign_in.service_principal.0 };
+        let tried =
+            if sign_in.service_principal.is_none() { &sign_in.app.0 } else { &sign_in.service_principal.0 };
         self.failures.note(range, tried, sign_in.error_code, &sign_in.id.0, sign_in.time);
         let Some(spray) = self.failures.spray(range, SPRAY_IDENTITIES) else { return };
-        let place = enrichment.source.as_ref().filter(|facts| facts.asn != 0).map_or_else(String::new, |facts| {
-            format!(" (AS{} {})", facts.asn, facts.as_name)
-        });
+        let place = enrichment
+            .source
+            .as_ref()
+            .filter(|facts| facts.asn != 0)
+            .map_or_else(String::new, |facts| format!(" (AS{} {})", facts.asn, facts.as_name));
         self.notes.push(Notice {
             time: sign_in.time,
             text: format!(
@@ -263,31 +307,6 @@ impl Tenant {
             ),
             service_principals: spray.identities_tried,
         });
-    }
-
-    pub(crate) fn audit(&mut self, policy: Policy, audit: &DirectoryAudit<'_>) {
-        self.advance(policy, audit.time);
-        for (subject, change) in self.ledger.enter(audit) {
-            match &change.kind {
-                ChangeKind::AppRoleGranted { role, .. } if TIER_0_ROLES.contains(&role.as_str()) => {
-                    self.mark_tier_0(&subject, &audit.app, audit.time);
-                }
-                ChangeKind::CredentialRemoved { key } => {
-                    self.removed_keys.insert(key.to_string(), change.time);
-                }
-                ChangeKind::Enabled(is_enabled) => {
-                    if let Some(at) = self.index.get(&ServicePrincipalId(subject)).copied() {
-                        self.principals[at as usize].is_enabled = *is_enabled;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn mark_tier_0(&mut self, principal: &Id<'_>, app: &AppId<'_>, time: Timestamp) {
-        let at = self.enrol(&ServicePrincipalId(principal.clone()), app, time);
-        self.principals[at].baseline.is_tier_0 = true;
     }
 
     /// The identity with this object id; made if it is not known.
@@ -340,6 +359,9 @@ impl Tenant {
             api: None,
             api_incident: None,
             revoked: BTreeMap::new(),
+            changed_by: ChangedBy::default(),
+            steps: Vec::new(),
+            application: None,
             incidents: Vec::new(),
         }));
         at

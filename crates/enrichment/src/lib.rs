@@ -49,6 +49,7 @@ impl Enricher {
             source,
             agent: agent::family(event.user_agent()),
             indicators: self.intelligence.matches(event, source.as_ref()),
+            patterns: Vec::new(),
         }
     }
 }

@@ -35,7 +35,7 @@ impl<'t> Memo<'t> {
     pub fn enrich<'m>(&'m mut self, event: &Event<'_>) -> Enrichment<'t, 'm> {
         let source = event.address().ip.map(|ip| self.source(ip));
         let indicators = self.enricher.intelligence.matches(event, source.as_ref());
-        Enrichment { source, agent: self.agent(event.user_agent()), indicators }
+        Enrichment { source, agent: self.agent(event.user_agent()), indicators, patterns: Vec::new() }
     }
 
     fn source(&mut self, ip: IpAddr) -> SourceFacts<'t> {

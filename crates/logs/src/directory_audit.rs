@@ -17,6 +17,7 @@ pub(crate) fn decode<'a>(raw: &mut Raw<'a>) -> Result<DirectoryAudit<'a>, Unread
     let has_properties = *has_properties;
     let caller = envelope.caller_ip_address.take();
     let envelope_time = std::mem::take(&mut envelope.time).or(&mut envelope.time_generated);
+    let mut envelope_reason = std::mem::take(&mut envelope.result_description);
     let mut envelope_operation = std::mem::take(&mut envelope.operation_name);
     let envelope_id = if has_properties { Id::NONE } else { envelope.correlation_id.take_id() };
     let mut envelope_correlation = std::mem::take(&mut envelope.correlation_id);
@@ -76,6 +77,7 @@ pub(crate) fn decode<'a>(raw: &mut Raw<'a>) -> Result<DirectoryAudit<'a>, Unread
         operation,
         category: fields.category.take(),
         succeeded: fields.result.as_str().eq_ignore_ascii_case("success"),
+        reason: fields.result_reason.or(&mut fields.result_description).or(&mut envelope_reason).take(),
         initiated_by,
         targets: fields.targets.take().unwrap_or_default(),
         address: address::parse(spelled),

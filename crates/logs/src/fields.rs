@@ -172,6 +172,8 @@ fields! {
     response_size_bytes ResponseSizeBytes: "responseSizeBytes",
     response_status_code ResponseStatusCode: "responseStatusCode" | "httpStatusCode",
     result Result: "result",
+    result_description ResultDescription: "resultDescription",
+    result_reason ResultReason: "resultReason",
     result_type ResultType: "resultType",
     risk_event_type RiskEventType: "riskEventType",
     roles Roles: "roles",

@@ -106,6 +106,17 @@ pub enum SignInKind {
     MicrosoftServicePrincipal,
 }
 
+impl SignInKind {
+    /// Name of the log.
+    pub fn log(self) -> &'static str {
+        match self {
+            SignInKind::ServicePrincipal => "ServicePrincipalSignInLogs",
+            SignInKind::ManagedIdentity => "ManagedIdentitySignInLogs",
+            SignInKind::MicrosoftServicePrincipal => "MicrosoftServicePrincipalSignInLogs",
+        }
+    }
+}
+
 /// Kind of credential a client proved itself with (`clientCredentialType`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CredentialKind {
@@ -313,6 +324,9 @@ pub struct DirectoryAudit<'a> {
     pub category: Cow<'a, str>,
     /// True when the change was made.
     pub succeeded: bool,
+    /// `resultReason`: why it was refused; empty when it was not.
+    #[serde(borrow)]
+    pub reason: Cow<'a, str>,
     /// Who made it.
     pub initiated_by: Actor<'a>,
     /// What it was made to.
@@ -335,6 +349,16 @@ pub enum Api {
     MicrosoftGraph,
     /// The legacy directory API (`AzureADGraphActivityLogs`).
     AzureAdGraph,
+}
+
+impl Api {
+    /// Name of the log.
+    pub fn log(self) -> &'static str {
+        match self {
+            Api::MicrosoftGraph => "MicrosoftGraphActivityLogs",
+            Api::AzureAdGraph => "AzureADGraphActivityLogs",
+        }
+    }
 }
 
 /// One call of a directory API.

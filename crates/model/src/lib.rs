@@ -6,6 +6,7 @@
 pub mod event;
 pub mod finding;
 pub mod id;
+pub mod inventory;
 pub mod risk;
 pub mod source;
 pub mod time;

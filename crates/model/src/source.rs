@@ -200,6 +200,36 @@ pub struct IndicatorMatch {
     pub description: String,
 }
 
+/// Severity that a rule's author gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For the record.
+    Informational,
+    /// Seldom worth a look by itself.
+    Low,
+    /// Worth a look among others.
+    Medium,
+    /// Worth a look today.
+    High,
+    /// Act now.
+    Critical,
+}
+
+/// A known attack pattern that an event completed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternMatch {
+    /// Title of the rule.
+    pub title: String,
+    /// Its id; may be empty.
+    pub id: String,
+    /// Its author, which the Detection Rule License asks to name; may be empty.
+    pub author: String,
+    /// Severity that the author gave it.
+    pub severity: Severity,
+    /// Its `attack.…` tags.
+    pub tags: Vec<String>,
+}
+
 /// All that enrichment adds to one event.
 #[derive(Clone, Debug, Default)]
 pub struct Enrichment<'t, 'a> {
@@ -209,4 +239,6 @@ pub struct Enrichment<'t, 'a> {
     pub agent: AgentFamily<'a>,
     /// Indicators that match; empty nearly always.
     pub indicators: Vec<IndicatorMatch>,
+    /// Patterns that it completed; empty nearly always.
+    pub patterns: Vec<PatternMatch>,
 }

@@ -1,13 +1,13 @@
 //! What a request to Microsoft Graph or to the legacy directory API is about: its class, read from its path.
 //!
 //! The path is walked word by word after host and version (`/v1.0`, `/beta`) or, on the legacy API, after
-//! `/v2/<tenant>` or `/<tenant>`. Each word that is in [`SEGMENTS`] may set the class ([`class_after`]); the last
-//! that does decides. The word after a keyed collection is an id, unless it starts with `$` or is a function. Keys
-//! may stand in brackets behind the word (`users('…')`, `applications(appId='…')`), and file paths between colons
+//! `/v2/<tenant>` or `/<tenant>`. Each word that is in [`SEGMENTS`] may set the class ([`class_after`]); the
+//! last that does decides. The word after a keyed collection is an id, unless it is a function. Keys may
+//! stand in brackets behind the word (`users('…')`, `applications(appId='…')`), and file paths between colons
 //! (`root:/…:/children`): both are cut off before a word is looked up. Words are compared in lower case.
 
-/// Class of a request. The first [`DIRECTORY_CLASSES`] are the directory itself, whose breadth tells enumeration
-/// (design, 11.3); the others are data and settings.
+/// Class of a request. The first [`DIRECTORY_CLASSES`] are the directory itself, whose breadth tells
+/// enumeration (design, 11.3); the others are data and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Class {
@@ -115,8 +115,6 @@ pub(crate) enum Class {
     Federation,
     /// Directory objects of any kind.
     DirectoryObjects,
-    /// Licences.
-    Licences,
     /// User flows.
     UserFlows,
     /// On-premises publishing.
@@ -127,12 +125,8 @@ pub(crate) enum Class {
     Insights,
     /// Backup and restore.
     Backup,
-    /// Service health.
-    ServiceHealth,
     /// Assistant conversations.
     Copilot,
-    /// Photos.
-    Photos,
     /// Batches.
     Batch,
     /// Other requests.
@@ -157,7 +151,7 @@ const fn row(class: Class, name: &'static str, sensitive: bool) -> Row {
 }
 
 /// By [`Class`].
-pub(crate) const CLASSES: [Row; 63] = [
+pub(crate) const CLASSES: [Row; 60] = [
     row(Class::Users, "users", false),
     row(Class::Groups, "groups", false),
     row(Class::Memberships, "memberships and owners", false),
@@ -210,15 +204,12 @@ pub(crate) const CLASSES: [Row; 63] = [
     row(Class::TenantRelationships, "partner relationships", false),
     row(Class::Federation, "federation settings", false),
     row(Class::DirectoryObjects, "directory objects of any kind", false),
-    row(Class::Licences, "licences", false),
     row(Class::UserFlows, "user flows", false),
     row(Class::OnPremises, "on-premises publishing", false),
     row(Class::Places, "rooms and places", false),
     row(Class::Insights, "insights and activities", true),
     row(Class::Backup, "backup and restore", true),
-    row(Class::ServiceHealth, "service health", false),
     row(Class::Copilot, "assistant conversations", true),
-    row(Class::Photos, "photos", false),
     row(Class::Batch, "batches", false),
     row(Class::Other, "other requests", false),
 ];
@@ -282,8 +273,8 @@ const fn function(class: Option<Class>) -> Segment {
     Segment { kind: Kind::Function, class }
 }
 
-/// Words of paths in lower case, sorted. Both APIs share them: where the legacy API has a word of its own
-/// (`tenantdetails`, `eligibleroleassignments`, `$links`), Graph has none of that spelling with another meaning.
+/// Words of paths in lower case, sorted. Both APIs share them: words of the legacy API alone
+/// (`tenantdetails`, `eligibleroleassignments`, `$links`) mean nothing else on Graph.
 pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("$batch", navigation(Some(Class::Batch))),
     ("$count", function(None)),
@@ -326,7 +317,7 @@ pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("approleassignedto", keyed(Some(Class::AppRoleAssignments))),
     ("approleassignments", keyed(Some(Class::AppRoleAssignments))),
     ("assign", function(None)),
-    ("assignlicense", function(Some(Class::Licences))),
+    ("assignlicense", function(None)),
     ("assignmentrequests", keyed(Some(Class::Governance))),
     ("assignments", keyed(Some(Class::Education))),
     ("associatedteams", keyed(Some(Class::Teams))),
@@ -506,7 +497,7 @@ pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("groups", keyed(Some(Class::Groups))),
     ("groupsettings", keyed(Some(Class::Organization))),
     ("groupsettingtemplates", keyed(Some(Class::Organization))),
-    ("healthoverviews", keyed(Some(Class::ServiceHealth))),
+    ("healthoverviews", keyed(Some(Class::Reports))),
     ("homerealmdiscoverypolicies", keyed(Some(Class::Policies))),
     ("hostedcontents", keyed(Some(Class::Chats))),
     ("identity", navigation(None)),
@@ -531,11 +522,11 @@ pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("invitations", keyed(Some(Class::Invitations))),
     ("invite", function(None)),
     ("ismemberof", function(Some(Class::Memberships))),
-    ("issues", keyed(Some(Class::ServiceHealth))),
+    ("issues", keyed(Some(Class::Reports))),
     ("items", keyed(None)),
     ("jobs", keyed(None)),
     ("joinedteams", keyed(Some(Class::Teams))),
-    ("licensedetails", keyed(Some(Class::Licences))),
+    ("licensedetails", keyed(None)),
     ("lifecycleworkflows", navigation(Some(Class::Governance))),
     ("linkedresources", keyed(Some(Class::Tasks))),
     ("lists", keyed(Some(Class::Sites))),
@@ -585,8 +576,8 @@ pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("permissiongrants", keyed(Some(Class::PermissionGrants))),
     ("permissions", keyed(None)),
     ("phonemethods", keyed(Some(Class::AuthenticationMethods))),
-    ("photo", navigation(Some(Class::Photos))),
-    ("photos", keyed(Some(Class::Photos))),
+    ("photo", navigation(None)),
+    ("photos", keyed(None)),
     ("pinnedmessages", keyed(Some(Class::Chats))),
     ("places", keyed(Some(Class::Places))),
     ("planner", navigation(Some(Class::Tasks))),
@@ -670,7 +661,7 @@ pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("send", function(None)),
     ("sendmail", function(Some(Class::MailSend))),
     ("sensitivitylabels", keyed(Some(Class::InformationProtection))),
-    ("serviceannouncement", navigation(Some(Class::ServiceHealth))),
+    ("serviceannouncement", navigation(Some(Class::Reports))),
     ("serviceconfigurationrecords", keyed(Some(Class::Organization))),
     ("serviceprincipalriskdetections", keyed(Some(Class::IdentityProtection))),
     ("serviceprincipals", keyed(Some(Class::ServicePrincipals))),
@@ -690,7 +681,7 @@ pub(crate) const SEGMENTS: &[(&str, Segment)] = &[
     ("staffmembers", keyed(Some(Class::Bookings))),
     ("subjectrightsrequests", keyed(Some(Class::EDiscovery))),
     ("submissions", keyed(Some(Class::Education))),
-    ("subscribedskus", keyed(Some(Class::Licences))),
+    ("subscribedskus", keyed(Some(Class::Organization))),
     ("subscriptions", keyed(Some(Class::Subscriptions))),
     ("subsites", keyed(Some(Class::Sites))),
     ("synchronization", navigation(Some(Class::Synchronization))),
@@ -761,7 +752,7 @@ pub(crate) const EXCEPTIONS: &[(&str, Option<Class>, Class)] = &[
     ("members", Some(Class::Education), Class::Education),
     ("messages", Some(Class::Chats), Class::Chats),
     ("messages", Some(Class::Teams), Class::Chats),
-    ("messages", Some(Class::ServiceHealth), Class::ServiceHealth),
+    ("messages", Some(Class::Reports), Class::Reports),
     ("methods", Some(Class::Policies), Class::Policies),
     ("pages", Some(Class::Notes), Class::Notes),
     ("policies", Some(Class::DeviceManagement), Class::DeviceManagement),
@@ -798,8 +789,8 @@ pub(crate) fn class_after(so_far: Option<Class>, word: &str) -> Option<Class> {
 }
 
 /// Templates of requests that AzureHound makes while it enumerates a directory, as published by defenders who
-/// watched it; ROADtools asks the legacy API for the same collections. Without version, ids as `{id}`, compared
-/// without regard to case. One alone is everyday traffic: it is their number that counts.
+/// watched it; ROADtools asks the legacy API for much the same collections. Without version, ids as `{id}`,
+/// compared without regard to case. One alone is everyday traffic: it is their number that counts.
 pub(crate) const RECON_TEMPLATES: &[&str] = &[
     "/applications",
     "/applications/{id}/owners",

@@ -7,7 +7,7 @@ mod classes;
 
 pub(crate) use classes::{Class, DIRECTORY_CLASSES, RECON_TEMPLATES};
 
-use countersign_model::event::{ApiActivity, Api};
+use countersign_model::event::{Api, ApiActivity};
 
 use crate::order::hash64;
 use classes::Kind;
@@ -106,7 +106,8 @@ fn has_option(query: &str, option: &str) -> bool {
 
 /// Gives each word after host and version to `each`.
 fn walk(path: &str, api: Api, mut each: impl FnMut(Word<'_>)) {
-    let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let path =
+        path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
     let is_version = |part: &&str| part.eq_ignore_ascii_case("beta") || is_numbered(part);
     parts.next_if(is_version);
@@ -140,7 +141,9 @@ fn walk(path: &str, api: Api, mut each: impl FnMut(Word<'_>)) {
                 expects_id = false;
             }
             // An unknown word of letters is a word that the table lacks; anything else is an id.
-            (None, false) => match lower.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'.')) {
+            (None, false) => match lower
+                .filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'.'))
+            {
                 Some(word) => each(Word::Known(word)),
                 None => each(Word::Id(part.as_bytes())),
             },
@@ -202,31 +205,65 @@ mod tests {
     #[test]
     fn ids_versions_and_paging_make_no_other_template() {
         let graph = |uri| Request::of(&call(Api::MicrosoftGraph, uri));
-        let one = graph("https://graph.microsoft.com/v1.0/groups/8c1b7a50-11ae-4d0e-9a3e-0c2f5d1b7a11/members?$top=9");
-        let two = graph("https://graph.microsoft.com/beta//groups/0c1b7a50-11ae-4d0e-9a3e-0c2f5d1b7a11/members?$skiptoken=x");
+        let one = graph(
+            "https://graph.microsoft.com/v1.0/groups/8c1b7a50-11ae-4d0e-9a3e-0c2f5d1b7a11/members?$top=9",
+        );
+        let two = graph(
+            "https://graph.microsoft.com/beta//groups/0c1b7a50-11ae-4d0e-9a3e-0c2f5d1b7a11/members?$skiptoken=x",
+        );
         assert_eq!((one.template, one.class), (two.template, Some(Class::Memberships)));
         assert_ne!(one.object, two.object);
         assert!(!one.is_page && two.is_page);
-        assert_ne!(one.template, graph("https://graph.microsoft.com/v1.0/groups/a/members?$filter=x").template);
+        assert_ne!(
+            one.template,
+            graph("https://graph.microsoft.com/v1.0/groups/a/members?$filter=x").template
+        );
         assert_ne!(one.template, graph("https://graph.microsoft.com/v1.0/groups").template);
     }
 
     #[test]
     fn templates_are_readable_on_both_apis() {
         let graph = Api::MicrosoftGraph;
-        assert_eq!(text(graph, "https://graph.microsoft.com/v1.0/users/anna@contoso.example/messages"), "GET /users/{id}/messages");
-        assert_eq!(text(graph, "https://graph.microsoft.com/v1.0/users('anna')/memberOf"), "GET /users/{id}/memberof");
-        assert_eq!(text(graph, "https://graph.microsoft.com/v1.0/users?%24filter=x&$top=3"), "GET /users?$filter");
-        assert_eq!(text(graph, "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=1"), "GET /users/delta");
+        assert_eq!(
+            text(graph, "https://graph.microsoft.com/v1.0/users/anna@contoso.example/messages"),
+            "GET /users/{id}/messages"
+        );
+        assert_eq!(
+            text(graph, "https://graph.microsoft.com/v1.0/users('anna')/memberOf"),
+            "GET /users/{id}/memberof"
+        );
+        assert_eq!(
+            text(graph, "https://graph.microsoft.com/v1.0/users?%24filter=x&$top=3"),
+            "GET /users?$filter"
+        );
+        assert_eq!(
+            text(graph, "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=1"),
+            "GET /users/delta"
+        );
         let legacy = Api::AzureAdGraph;
         assert_eq!(text(legacy, "/v2/8c1b7a50-11ae-4d0e-9a3e-0c2f5d1b7a11/users"), "GET /users");
         assert_eq!(text(legacy, "/contoso.example/tenantDetails?api-version=1.6"), "GET /tenantdetails");
-        assert_eq!(text(legacy, "https://graph.windows.net/myorganization/groups/1/members"), "GET /groups/{id}/members");
+        assert_eq!(
+            text(legacy, "https://graph.windows.net/myorganization/groups/1/members"),
+            "GET /groups/{id}/members"
+        );
     }
 
     #[test]
     fn nothing_from_outside_breaks_it() {
-        for uri in ["", "?", "https://", "https://x", "////", "/v1.0", "/users(", "/users()/(", "%24", "/ä/ö?ü", "?&&=&$"] {
+        for uri in [
+            "",
+            "?",
+            "https://",
+            "https://x",
+            "////",
+            "/v1.0",
+            "/users(",
+            "/users()/(",
+            "%24",
+            "/ä/ö?ü",
+            "?&&=&$",
+        ] {
             let _ = Request::of(&call(Api::MicrosoftGraph, uri));
             let _ = text(Api::AzureAdGraph, uri);
         }

@@ -143,7 +143,9 @@ impl Tenant {
         let speaks = |incident: &Incident| match (&incident.case, incident.risk_event_type) {
             // Its indicator supports the sign-in incident already.
             (_, RiskEventType::InvestigationsThreatIntelligence) => false,
-            (Case::SignIn(case), _) => case.source_class.is_some_and(|class| class >= FAR_CLASS) && !case.by_hand,
+            (Case::SignIn(case), _) => {
+                case.source_class.is_some_and(|class| class >= FAR_CLASS) && !case.by_hand
+            }
             (Case::Assessed(assessment), _) => assessment.most > RiskLevel::Low,
         };
         let strong: Vec<u32> = self.principals[at]

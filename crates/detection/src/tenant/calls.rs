@@ -10,15 +10,15 @@ use countersign_model::source::Enrichment;
 use countersign_model::time::Timestamp;
 use foldhash::fast::FixedState;
 
-use super::{Opening, Occurrence, Tenant};
+use super::assessed::Opening;
+use super::{Occurrence, Tenant};
 use crate::api_profile::{ApiProfile, SHOWN_MAX, directory};
 use crate::assessment::Assessment;
 use crate::baseline::Table;
 use crate::budget::Policy;
 use crate::calibration::Family;
-use crate::constants::{
-    ASSUMPTIONS, Dimension, ERROR_SHARE, FIRST_CLASSES, SLOW_HOURS, TIER_0_ROLES, USER_CLASSES,
-};
+use crate::constants::{ASSUMPTIONS, Dimension, ERROR_SHARE, FIRST_CLASSES, SLOW_HOURS, USER_CLASSES};
+use crate::directory::permissions::{self, Tier};
 use crate::explanation::{count, list, number, share};
 use crate::hurdle::Hurdle;
 use crate::issued::Issue;
@@ -85,14 +85,26 @@ impl Tenant {
         late: bool,
     ) {
         self.advance(policy, call.time);
+        self.quality.note(call.api.log(), call.time);
         if call.service_principal.is_none() {
             self.delegated_call(policy, call, enrichment, late);
             return;
         }
         let at = self.enrol(&call.service_principal, &call.app, call.time);
         self.touch(at, call.time);
+        self.met(policy, at, &call.id.0, call.time);
         if !call.roles.is_empty() {
             self.roles_in_token(policy, at, call, enrichment, late);
+            if call.status < 400 && !self.principals[at].steps.is_empty() {
+                let opening = Opening::of_call(
+                    call,
+                    enrichment,
+                    RiskEventType::SuspiciousApiTraffic,
+                    b"authority",
+                    late,
+                );
+                self.uses_authority(policy, at, &call.roles, &opening);
+            }
         }
         self.stand_in(policy, at, call, enrichment, late);
         self.token_used(policy, at, call, enrichment, late);
@@ -147,7 +159,7 @@ impl Tenant {
         late: bool,
     ) {
         if !self.principals[at].baseline.is_tier_0
-            && call.roles.split(' ').any(|role| TIER_0_ROLES.contains(&role))
+            && call.roles.split(' ').any(|role| permissions::tier(role) == Tier::Zero)
         {
             self.principals[at].baseline.is_tier_0 = true;
         }
@@ -180,7 +192,8 @@ impl Tenant {
             call.app,
             since.minute()
         );
-        let opening = Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"revoked", late);
+        let opening =
+            Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"revoked", late);
         self.assessed(policy, at, &opening, assessment);
     }
 
@@ -199,8 +212,12 @@ impl Tenant {
         }
         let token = hash64(call.token.as_bytes());
         let Some(issue) = self.issued.of(token) else {
-            let issue =
-                Issue { principal: at as u32, network: facts.organisation, used_at_home: true, counted: false };
+            let issue = Issue {
+                principal: at as u32,
+                network: facts.organisation,
+                used_at_home: true,
+                counted: false,
+            };
             self.issued.note(token, issue, call.time);
             return;
         };
@@ -243,14 +260,18 @@ impl Tenant {
             share(rate),
         ));
         if used_at_home {
-            assessment.facts.push("The same token is used in its own network, too: two holders of one token.".to_owned());
+            assessment
+                .facts
+                .push("The same token is used in its own network, too: two holders of one token.".to_owned());
         }
-        "calls and sign-ins of this application leave by different ways, a proxy for one of them".clone_into(&mut assessment.harmless_if);
+        "calls and sign-ins of this application leave by different ways, a proxy for one of them"
+            .clone_into(&mut assessment.harmless_if);
         assessment.check_first = format!(
             "ask the owner of application {} whether {} is theirs; revoke its tokens by disabling the service principal",
             call.app, facts.ip
         );
-        let opening = Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"replay", late);
+        let opening =
+            Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"replay", late);
         self.assessed(policy, at, &opening, assessment);
     }
 
@@ -279,9 +300,8 @@ impl Tenant {
         }
         self.pooled.advance(call.time.day());
         let is_error = call.status >= 400;
-        let noted = profile.note(&request, is_error, call.response_bytes, || {
-            (Request::text(call), call.id.to_string())
-        });
+        let noted = profile
+            .note(&request, is_error, call.response_bytes, || (Request::text(call), call.id.to_string()));
         if noted.judge {
             self.judge_traffic(policy, at, call, enrichment, late);
         } else if let Some(incident) = self.principals[at].api_incident
@@ -290,7 +310,8 @@ impl Tenant {
         {
             incident.append(call.time, call.id.to_string(), "", call.address.ip);
         }
-        if hour.is_some() && self.principals[at].api.as_ref().is_some_and(|api| api.slow_hours == SLOW_HOURS) {
+        if hour.is_some() && self.principals[at].api.as_ref().is_some_and(|api| api.slow_hours == SLOW_HOURS)
+        {
             self.judge_slow(policy, at, call, enrichment, late);
         }
     }
@@ -346,7 +367,8 @@ impl Tenant {
             return;
         }
         assessment.facts.extend(self.call_source_fact(at, call, enrichment));
-        let opening = Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"traffic", late);
+        let opening =
+            Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"traffic", late);
         let learning = if is_cold { LearningState::Cold } else { self.learning(at, call.time) };
         let incident = self.assessed_as(policy, at, &opening, assessment, learning);
         let Some(incident) = incident else { return };
@@ -383,7 +405,8 @@ impl Tenant {
             SLOW_HOURS,
             number(errors)
         ));
-        "the application has more to do than before: more users, more files".clone_into(&mut assessment.harmless_if);
+        "the application has more to do than before: more users, more files"
+            .clone_into(&mut assessment.harmless_if);
         assessment.check_first =
             format!("compare what application {} reads with what it did two weeks ago", call.app);
         let opening = Opening::of_call(call, enrichment, RiskEventType::SuspiciousApiTraffic, b"slow", late);
@@ -449,9 +472,9 @@ impl Tenant {
                 list(&day.recon, 6)
             ));
         }
-        "an administrator takes stock, or a tool of the security team runs in that person's name".clone_into(&mut assessment.harmless_if);
-        assessment.check_first =
-            format!("ask user {} what ran at {}", call.user, call.time.minute());
+        "an administrator takes stock, or a tool of the security team runs in that person's name"
+            .clone_into(&mut assessment.harmless_if);
+        assessment.check_first = format!("ask user {} what ran at {}", call.user, call.time.minute());
         let events = day.events.clone();
         let at = self.enrol_application(&call.app, call.time);
         self.touch(at, call.time);
@@ -464,22 +487,35 @@ impl Tenant {
 
     /// Ends the day of the people.
     pub(super) fn end_user_days(&mut self) {
-        let mut days: Vec<u64> = std::mem::take(&mut self.user_days).into_values().map(|day| day.classes).collect();
+        let mut days: Vec<u64> =
+            std::mem::take(&mut self.user_days).into_values().map(|day| day.classes).collect();
         // Sums of fractions depend on their order, and a map's order is its own.
         days.sort_unstable();
         for classes in days {
             let many = directory(classes);
             self.pooled.user_classes.note(if many >= USER_CLASSES_MIN { many } else { 0 });
         }
-        self.pooled.user_classes.scale((-std::f64::consts::LN_2 / crate::constants::HALF_LIFE_DAYS).exp() as f32);
+        self.pooled
+            .user_classes
+            .scale((-std::f64::consts::LN_2 / crate::constants::HALF_LIFE_DAYS).exp() as f32);
     }
 
     /// Notes where a token was issued.
-    pub(super) fn token_issued(&mut self, at: usize, token: &str, enrichment: &Enrichment<'_, '_>, time: Timestamp) {
+    pub(super) fn token_issued(
+        &mut self,
+        at: usize,
+        token: &str,
+        enrichment: &Enrichment<'_, '_>,
+        time: Timestamp,
+    ) {
         let Some(facts) = enrichment.source.as_ref().filter(|facts| facts.asn != 0) else { return };
         if !token.is_empty() {
-            let issue =
-                Issue { principal: at as u32, network: facts.organisation, used_at_home: false, counted: false };
+            let issue = Issue {
+                principal: at as u32,
+                network: facts.organisation,
+                used_at_home: false,
+                counted: false,
+            };
             self.issued.note(hash64(token.as_bytes()), issue, time);
         }
     }
@@ -503,14 +539,19 @@ impl Tenant {
         let country = facts.country.map_or_else(String::new, |country| format!(" ({country})"));
         let baseline = &self.principals[at].baseline;
         Some(match self.is_usual_source(at, call) {
-            Some(true) => format!("The calls come from {}{country}, a usual source of its sign-ins.", place.trim_end()),
+            Some(true) => {
+                format!("The calls come from {}{country}, a usual source of its sign-ins.", place.trim_end())
+            }
             Some(false) if baseline.knows(Table::Networks, facts.organisation) => {
                 format!("The calls come from {}{country}, a usual network.", place.trim_end())
             }
             Some(false) if baseline.knows(Table::Countries, country_value(facts.country)) => {
                 format!("The calls come from {}{country}, not one of its networks.", place.trim_end())
             }
-            Some(false) => format!("The calls come from {}{country}, neither one of its networks nor of its countries.", place.trim_end()),
+            Some(false) => format!(
+                "The calls come from {}{country}, neither one of its networks nor of its countries.",
+                place.trim_end()
+            ),
             None => format!("The calls come from {}{country}.", place.trim_end()),
         })
     }
@@ -564,7 +605,8 @@ fn tell(
         share(score.volume_p),
     ));
     if judged.new_templates > 0 && !judged.is_cold {
-        let known = if recon > 1 { format!(" {recon} are what enumeration tools send.") } else { String::new() };
+        let known =
+            if recon > 1 { format!(" {recon} are what enumeration tools send.") } else { String::new() };
         assessment.facts.push(format!(
             "{} that it had not sent in {}: {}.{known} Chance of so many on a day: {}.",
             count(u64::from(judged.new_templates), "request"),

@@ -153,7 +153,7 @@ impl Tenant {
     }
 
     /// One notice for each group of identities that moved together.
-    pub(crate) fn notices(&self) -> Vec<Notice> {
+    pub(crate) fn notices(&self, newest: Timestamp) -> Vec<Notice> {
         let mut groups: BTreeMap<(u32, i64), Vec<&Incident>> = BTreeMap::new();
         let sign_ins = self.incidents.iter().filter_map(|incident| Some((incident.sign_in()?, incident)));
         let mut moved: Vec<(u32, &Incident)> = sign_ins
@@ -174,7 +174,7 @@ impl Tenant {
             }
         }
         let moves = groups.into_values().map(|members| self.notice(&members));
-        moves.chain(self.notes.iter().cloned()).collect()
+        moves.chain(self.notes.iter().cloned()).chain(self.quality.notices(newest)).collect()
     }
 
     fn notice(&self, members: &[&Incident]) -> Notice {
@@ -191,7 +191,8 @@ impl Tenant {
             };
             format!(" to the range of {}{network}", source.ip)
         });
-        let is_theft = members.iter().filter_map(|incident| incident.sign_in()).any(|case| case.stolen_with > 0);
+        let is_theft =
+            members.iter().filter_map(|incident| incident.sign_in()).any(|case| case.stolen_with > 0);
         let text = if is_theft {
             format!(
                 "{} identities are used from one new range{place} while their usual sources go on: many credentials may have leaked from one place",

@@ -1,0 +1,297 @@
+//! Who changes the directory how: what one actor is used to do, who is used to change one identity, and what is usual
+//! in the tenant.
+
+use std::collections::HashMap;
+
+use countersign_model::time::{HOUR, Timestamp};
+use foldhash::fast::FixedState;
+
+use crate::constants::{
+    ACTOR_CHANGES, HALF_LIFE_DAYS, KIND_CHANGES, NEW_ACTOR_RATE, NEW_PLACE_RATE, SHAPE_NEW_RATE,
+    TENANT_CHANGES, TIER_USUAL,
+};
+use crate::directory::operations::{OPERATIONS, Operation};
+use crate::directory::permissions::Tier;
+use crate::distinct::Distinct;
+
+/// Minutes of a burst.
+const WINDOW: i64 = HOUR / 6;
+
+/// One operation that an actor is used to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    operation: u8,
+    is_used: bool,
+    /// Decayed runs, in 1/64: an operation counts once an hour, so that bulk is one habit.
+    weight: u16,
+    /// Hour of the last counted run, since 1970.
+    hour: u32,
+}
+
+/// What one actor, a person or an application, is used to do.
+#[derive(Clone, Debug)]
+pub(crate) struct ActorProfile {
+    slots: [Slot; 24],
+    day: i32,
+    /// Networks that it acts from.
+    places: [u32; 4],
+    /// Identities touched by privileged operations within the current ten minutes, and how many that ever were.
+    window: Distinct,
+    window_start: Timestamp,
+    busiest: u16,
+    windows: u16,
+}
+
+impl ActorProfile {
+    pub(crate) fn new() -> Self {
+        ActorProfile {
+            slots: [Slot::default(); 24],
+            day: 0,
+            places: [0; 4],
+            window: Distinct::default(),
+            window_start: Timestamp::default(),
+            busiest: 0,
+            windows: 0,
+        }
+    }
+
+    fn runs(&self) -> f64 {
+        self.slots.iter().map(|slot| f64::from(slot.weight) / 64.0).sum()
+    }
+
+    /// Probability that its next operation is this one, given what its kind of actor does.
+    pub(crate) fn probability(&self, operation: Operation, of_its_kind: f64) -> f64 {
+        let own = self.slots.iter().find(|slot| slot.is_used && slot.operation == operation as u8);
+        let count = own.map_or(0.0, |slot| f64::from(slot.weight) / 64.0);
+        (count + ACTOR_CHANGES * of_its_kind) / (self.runs() + ACTOR_CHANGES)
+    }
+
+    /// Notes an operation; true when it counts as a run.
+    pub(crate) fn note(&mut self, operation: Operation, time: Timestamp) -> bool {
+        self.forget(time);
+        let hour = time.hour() as u32;
+        if let Some(slot) =
+            self.slots.iter_mut().find(|slot| slot.is_used && slot.operation == operation as u8)
+        {
+            if slot.hour == hour {
+                return false;
+            }
+            slot.hour = hour;
+            slot.weight = slot.weight.saturating_add(64);
+            return true;
+        }
+        if let Some(slot) = self.slots.iter_mut().min_by_key(|slot| (slot.is_used, slot.weight, slot.hour)) {
+            *slot = Slot { operation: operation as u8, is_used: true, weight: 64, hour };
+        }
+        true
+    }
+
+    fn forget(&mut self, time: Timestamp) {
+        let day = time.day() as i32;
+        let passed = f64::from((day - self.day).clamp(0, 10_000));
+        if passed > 0.0 && self.day != 0 {
+            let factor = (-std::f64::consts::LN_2 * passed / HALF_LIFE_DAYS).exp();
+            for slot in &mut self.slots {
+                slot.weight = ((f64::from(slot.weight) * factor) as u16).max(u16::from(slot.is_used));
+            }
+        }
+        self.day = self.day.max(day);
+    }
+
+    /// Notes that a privileged operation touched an identity: how many it has touched within ten minutes, and the
+    /// most it ever had, if it has had any.
+    pub(crate) fn burst(&mut self, target: u64, time: Timestamp) -> (f64, f64) {
+        if time.since(self.window_start) >= WINDOW {
+            self.busiest = self.busiest.max(self.window.count().round() as u16);
+            self.windows = self.windows.saturating_add(1);
+            self.window = Distinct::default();
+            self.window_start = time;
+        }
+        self.window.insert(target);
+        (self.window.count(), f64::from(self.busiest))
+    }
+
+    /// Notes the network that it acts from; true when it had others and not this one.
+    pub(crate) fn is_new_place(&mut self, network: u32) -> bool {
+        if network == 0 || self.places.contains(&network) {
+            return false;
+        }
+        let is_first = self.places[0] == 0;
+        self.places.rotate_right(1);
+        self.places[0] = network;
+        !is_first
+    }
+
+    /// True when it has done something before.
+    pub(crate) fn is_known(&self) -> bool {
+        self.day != 0
+    }
+}
+
+/// Who is used to change one identity.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChangedBy {
+    actors: [u32; 4],
+    pub(crate) changes: u16,
+}
+
+impl ChangedBy {
+    /// Whether an actor changed it before; `None` when nobody did.
+    pub(crate) fn knows(&self, actor: u32) -> Option<bool> {
+        (self.changes > 0).then(|| self.actors.contains(&actor))
+    }
+
+    /// Notes a change.
+    pub(crate) fn note(&mut self, actor: u32) {
+        self.changes = self.changes.saturating_add(1);
+        if !self.actors.contains(&actor) {
+            self.actors.rotate_right(1);
+            self.actors[0] = actor;
+        }
+    }
+}
+
+/// Kinds of actors that have habits in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ActorKind {
+    Person,
+    Application,
+}
+
+/// What is usual in the tenant.
+#[derive(Debug)]
+pub(crate) struct DirectoryHabits {
+    operations: [[f64; OPERATIONS.len()]; 2],
+    runs: [f64; 2],
+    /// Changes of identities that were changed before, and those by somebody new to them.
+    changes: f64,
+    by_new_actor: f64,
+    /// Changes whose place is known, and those from a new one.
+    places: f64,
+    new_places: f64,
+    /// Grants by tier.
+    tiers: [f64; 4],
+    /// Properties that change together, by operation.
+    shapes: HashMap<(u8, u32), f64, FixedState>,
+    shape_runs: HashMap<u8, f64, FixedState>,
+    pub(crate) issuers: HashMap<String, u32, FixedState>,
+}
+
+impl Default for DirectoryHabits {
+    fn default() -> Self {
+        DirectoryHabits {
+            operations: [[0.0; OPERATIONS.len()]; 2],
+            runs: [0.0; 2],
+            changes: 0.0,
+            by_new_actor: 0.0,
+            places: 0.0,
+            new_places: 0.0,
+            tiers: [0.0; 4],
+            shapes: HashMap::default(),
+            shape_runs: HashMap::default(),
+            issuers: HashMap::default(),
+        }
+    }
+}
+
+impl DirectoryHabits {
+    /// Probability of an operation by a kind of actor: its kind within the tenant within what is assumed of all.
+    pub(crate) fn probability(&self, operation: Operation, kind: ActorKind) -> f64 {
+        let at = operation as usize;
+        let assumed = operation.row().usual;
+        let tenant_count = self.operations[0][at] + self.operations[1][at];
+        let tenant =
+            (tenant_count + TENANT_CHANGES * assumed) / (self.runs[0] + self.runs[1] + TENANT_CHANGES);
+        let kind = kind as usize;
+        (self.operations[kind][at] + KIND_CHANGES * tenant) / (self.runs[kind] + KIND_CHANGES)
+    }
+
+    /// Counts a run.
+    pub(crate) fn note(&mut self, operation: Operation, kind: ActorKind) {
+        self.operations[kind as usize][operation as usize] += 1.0;
+        self.runs[kind as usize] += 1.0;
+    }
+
+    /// Chance that an identity with a past is changed by somebody new to it.
+    pub(crate) fn new_actor_rate(&self) -> f64 {
+        (self.by_new_actor + 10.0 * NEW_ACTOR_RATE) / (self.changes + 10.0)
+    }
+
+    pub(crate) fn note_actor(&mut self, is_new: bool) {
+        self.changes += 1.0;
+        self.by_new_actor += f64::from(u8::from(is_new));
+    }
+
+    /// Chance that an actor with a place acts from a new one.
+    pub(crate) fn new_place_rate(&self) -> f64 {
+        (self.new_places + 10.0 * NEW_PLACE_RATE) / (self.places + 10.0)
+    }
+
+    pub(crate) fn note_place(&mut self, is_new: bool) {
+        self.places += 1.0;
+        self.new_places += f64::from(u8::from(is_new));
+    }
+
+    /// Share of a tier among grants.
+    pub(crate) fn tier_share(&self, tier: Tier) -> f64 {
+        let total: f64 = self.tiers.iter().sum();
+        (self.tiers[tier as usize] + 20.0 * TIER_USUAL[tier as usize]) / (total + 20.0)
+    }
+
+    pub(crate) fn note_tier(&mut self, tier: Tier) {
+        self.tiers[tier as usize] += 1.0;
+    }
+
+    /// Chance of the properties that changed, given the operation.
+    pub(crate) fn shape_share(&self, operation: Operation, shape: u32) -> f64 {
+        let runs = self.shape_runs.get(&(operation as u8)).copied().unwrap_or(0.0);
+        let met = self.shapes.get(&(operation as u8, shape)).copied().unwrap_or(0.0);
+        (met + 5.0 * SHAPE_NEW_RATE) / (runs + 5.0)
+    }
+
+    pub(crate) fn note_shape(&mut self, operation: Operation, shape: u32) {
+        if self.shapes.len() < SHAPES_KEPT || self.shapes.contains_key(&(operation as u8, shape)) {
+            *self.shapes.entry((operation as u8, shape)).or_default() += 1.0;
+        }
+        *self.shape_runs.entry(operation as u8).or_default() += 1.0;
+    }
+}
+
+/// Property sets kept: a tenant shows some hundreds.
+const SHAPES_KEPT: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_actor_always_does_is_probable_and_bulk_is_one_habit() {
+        let habits = DirectoryHabits::default();
+        let add = Operation::AddServicePrincipalCredentials;
+        let before = habits.probability(add, ActorKind::Application);
+        let mut rotation = ActorProfile::new();
+        let mut runs = 0;
+        for day in 0..60 {
+            for second in 0..50 {
+                runs += u32::from(rotation.note(add, Timestamp(day * 24 * HOUR + second * 1_000_000 + HOUR)));
+            }
+        }
+        assert_eq!(runs, 60, "fifty in an hour are one");
+        assert!(rotation.probability(add, before) > 0.8);
+        let grant = Operation::AddAppRoleAssignment;
+        assert!(rotation.probability(grant, habits.probability(grant, ActorKind::Application)) < 0.001);
+    }
+
+    #[test]
+    fn an_actor_on_an_identity_without_a_past_is_neither_new_nor_known() {
+        let mut by = ChangedBy::default();
+        assert_eq!(by.knows(7), None);
+        by.note(7);
+        assert_eq!((by.knows(7), by.knows(8)), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn stays_small() {
+        assert!(size_of::<ActorProfile>() <= 320, "{}", size_of::<ActorProfile>());
+    }
+}
