@@ -57,6 +57,14 @@ pub(crate) struct Analyze {
     #[arg(long, value_name = "FILE")]
     pub(crate) threat_intel: Vec<PathBuf>,
 
+    /// Objects of the directory: applications and service principals as Graph gives them (may be given more than once)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Vec<PathBuf>,
+
+    /// List of applications known to be abused, as JSON with `appId` (may be given more than once)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rogue_apps: Vec<PathBuf>,
+
     /// MaxMind or IPinfo database to ask before the built-in address table (may be given more than once)
     #[arg(long, value_name = "FILE")]
     pub(crate) mmdb: Vec<PathBuf>,

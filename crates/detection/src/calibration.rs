@@ -79,6 +79,17 @@ impl Calibration {
         }
     }
 
+    /// Families and levels that were reached more than twice as often as promised, with the ratio: the levels of these
+    /// are not to be trusted in this tenant.
+    pub fn broken(&self) -> impl Iterator<Item = (Family, f64, f64)> + '_ {
+        Family::ALL.into_iter().flat_map(move |family| {
+            CALIBRATION_LEVELS.into_iter().enumerate().filter_map(move |(level, evidence)| {
+                let ratio = self.ratio(family, level)?;
+                (ratio > 2.0).then_some((family, evidence, ratio))
+            })
+        })
+    }
+
     /// How much oftener than promised a level of a family was reached: measured over nominal. Attacks are counted,
     /// too, so it is an upper bound. `None` where fewer than one day was to be expected.
     pub fn ratio(&self, family: Family, level: usize) -> Option<f64> {

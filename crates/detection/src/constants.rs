@@ -358,7 +358,9 @@ pub const FRESH: i64 = DAY;
 /// Time between making and deleting that is a life too short for work (design, F11).
 pub const SHORT_LIFE: i64 = HOUR;
 
-/// A stream of events is silent after at least so many days,
+/// A stream of events has a rhythm after so many days with events.
+pub const SILENT_DAYS_SEEN: u32 = 7;
+/// It is silent after at least so many days,
 pub const SILENT_DAYS_MIN: i64 = 3;
 /// after so many times its longest gap,
 pub const SILENT_GAPS: f64 = 2.5;

@@ -181,7 +181,7 @@ impl Detector {
         self.late
     }
 
-    /// Identities known.
+    /// Identities that did something, or that something was found about.
     pub fn identities(&self) -> usize {
         self.tenants.iter().map(Tenant::identities).sum()
     }
@@ -231,8 +231,7 @@ impl Detector {
 
     /// What concerns several identities.
     pub fn notices(&self) -> Vec<Notice> {
-        let mut notices: Vec<Notice> =
-            self.tenants.iter().flat_map(|tenant| tenant.notices(self.clock.newest())).collect();
+        let mut notices: Vec<Notice> = self.tenants.iter().flat_map(Tenant::notices).collect();
         notices.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.text.cmp(&b.text)));
         notices
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use countersign_model::finding::Notice;
 use countersign_model::time::{DAY, Timestamp};
 
-use crate::constants::{SILENT_DAYS_MIN, SILENT_EXPECTED_MIN, SILENT_GAPS};
+use crate::constants::{SILENT_DAYS_MIN, SILENT_DAYS_SEEN, SILENT_EXPECTED_MIN, SILENT_GAPS};
 use crate::directory::operations::Operation;
 
 /// One stream of events.
@@ -39,7 +39,8 @@ impl Stream {
         let silent = day - self.last;
         let lived = (self.last - self.first + 1) as f64;
         let expected = f64::from(self.days) / lived * silent as f64;
-        (silent >= SILENT_DAYS_MIN
+        (self.days >= SILENT_DAYS_SEEN
+            && silent >= SILENT_DAYS_MIN
             && silent as f64 >= SILENT_GAPS * self.longest_gap as f64
             && expected >= SILENT_EXPECTED_MIN)
             .then_some(silent)
@@ -77,9 +78,10 @@ impl Quality {
         }
     }
 
-    /// What is missing at the end.
-    pub(crate) fn notices(&self, newest: Timestamp) -> Vec<Notice> {
-        let day = newest.day();
+    /// What is missing at the end of the tenant's logs.
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        let Some(day) = self.streams.values().map(|stream| stream.last).max() else { return Vec::new() };
+        let newest = Timestamp(day * DAY);
         let notice = |text: String| Notice { time: newest, text, service_principals: Vec::new() };
         let mut notices = Vec::new();
         let mut is_audit_silent = false;
@@ -120,8 +122,10 @@ impl Quality {
 mod tests {
     use super::*;
 
-    fn texts(quality: &Quality, day: i64) -> Vec<String> {
-        quality.notices(Timestamp(day * DAY)).into_iter().map(|notice| notice.text).collect()
+    /// What is told when another log goes on until `day`.
+    fn texts(quality: &mut Quality, day: i64) -> Vec<String> {
+        quality.note("ServicePrincipalSignInLogs", Timestamp(day * DAY));
+        quality.notices().into_iter().map(|notice| notice.text).collect()
     }
 
     #[test]
@@ -130,15 +134,19 @@ mod tests {
         for day in (0..40).filter(|day| day % 7 < 5) {
             quality.note("AuditLogs", Timestamp(day * DAY));
         }
-        assert!(texts(&quality, 42).is_empty(), "{:?}", texts(&quality, 42));
-        assert!(texts(&quality, 52)[0].starts_with("AuditLogs stopped 1"), "{:?}", texts(&quality, 52));
+        assert!(texts(&mut quality, 42).is_empty(), "{:?}", texts(&mut quality, 42));
+        assert!(
+            texts(&mut quality, 52)[0].starts_with("AuditLogs stopped 1"),
+            "{:?}",
+            texts(&mut quality, 52)
+        );
     }
 
     #[test]
     fn an_unknown_name_is_told() {
         let mut quality = Quality::default();
         quality.note_operation("Frobnicate widget", Operation::Other, Timestamp(DAY));
-        assert!(texts(&quality, 1)[0].contains("`Frobnicate widget` (1)"));
+        assert!(texts(&mut quality, 1)[0].contains("`Frobnicate widget` (1)"));
     }
 
     #[test]
@@ -147,6 +155,6 @@ mod tests {
         for day in [0, 30, 60] {
             quality.note_operation("x", Operation::AddPartner, Timestamp(day * DAY));
         }
-        assert!(texts(&quality, 100).is_empty());
+        assert!(texts(&mut quality, 100).is_empty());
     }
 }

@@ -53,6 +53,8 @@ struct Principal {
     last: Timestamp,
     /// Last day with an event, and the strongest evidence of that day by [`Family`].
     day: i64,
+    /// The first such day.
+    first_day: i64,
     day_ln: [f32; Family::COUNT],
     is_enabled: bool,
     baseline: Baseline,
@@ -101,6 +103,8 @@ pub(crate) struct Tenant {
     actors: Map<u32, Box<ActorProfile>>,
     habits: DirectoryHabits,
     quality: Quality,
+    /// The last strong right that each actor gave to an application which the record does not name: time, record, words.
+    nameless_grants: Map<u32, (Timestamp, String, String)>,
     issued: Issued,
     pooled: Pooled,
     user_days: Map<u64, UserDay>,
@@ -115,6 +119,8 @@ pub(crate) struct Tenant {
     tokens: Tokens,
     day: i64,
     active_today: u32,
+    /// Identities that did something, and not only had something done to them.
+    acting: u32,
     identity_days: u64,
 }
 
@@ -159,6 +165,7 @@ impl Tenant {
             actors: Map::default(),
             habits: DirectoryHabits::default(),
             quality: Quality::default(),
+            nameless_grants: Map::default(),
             issued: Issued::default(),
             pooled: Pooled::default(),
             user_days: Map::default(),
@@ -170,6 +177,7 @@ impl Tenant {
             tokens: Tokens::default(),
             day: i64::MIN,
             active_today: 0,
+            acting: 0,
             identity_days: 0,
         }
     }
@@ -191,9 +199,11 @@ impl Tenant {
         self.calibration.days.iter().map(|day| (self.principals[day.principal as usize].id.to_string(), *day))
     }
 
-    /// Identities known.
+    /// Identities that did something, or that something was found about.
     pub(crate) fn identities(&self) -> usize {
-        self.principals.len()
+        let is_judged =
+            |principal: &&Box<Principal>| principal.first_day == i64::MIN && !principal.incidents.is_empty();
+        self.acting as usize + self.principals.iter().filter(is_judged).count()
     }
 
     /// Tells whether an address is in the baseline of an identity; `None` for an unknown identity.
@@ -353,6 +363,7 @@ impl Tenant {
             first: time,
             last: time,
             day: i64::MIN,
+            first_day: i64::MIN,
             day_ln: [f32::NEG_INFINITY; Family::COUNT],
             is_enabled: true,
             baseline: Baseline::new(time),
@@ -374,8 +385,12 @@ impl Tenant {
         if time.day() > principal.day {
             let (day, day_ln) = (principal.day, principal.day_ln);
             principal.day = time.day();
+            if principal.first_day == i64::MIN {
+                principal.first_day = principal.day;
+            }
             principal.day_ln = [f32::NEG_INFINITY; Family::COUNT];
             self.active_today += 1;
+            self.acting += u32::from(day == i64::MIN);
             if day != i64::MIN {
                 self.calibration.note(at as u32, day, day_ln);
             }

@@ -6,7 +6,7 @@
 //!
 //! Start with [`Enricher::enrich`]. Addresses are answered by [`sources::Sources`], which asks the user's
 //! databases ([`mmdb`]) before the bundled table ([`table`]); user agents by [`agent`]; indicators by
-//! [`threat_intel`]. [`build`] makes the bundled table and is used by `cargo xtask refresh-ip-data` only.
+//! [`threat_intel`]; lists of abused applications are read by [`rogue_applications`]. [`build`] makes the bundled table and is used by `cargo xtask refresh-ip-data` only.
 
 pub mod agent;
 pub mod build;
@@ -15,6 +15,7 @@ mod date;
 pub mod ip;
 pub mod memo;
 pub mod mmdb;
+pub mod rogue_applications;
 pub mod sources;
 pub mod table;
 pub mod threat_intel;

@@ -15,6 +15,7 @@ pub mod decode;
 mod directory_audit;
 mod fields;
 pub mod framing;
+pub mod inventory;
 mod json;
 mod outcome;
 mod sign_in;

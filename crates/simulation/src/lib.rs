@@ -26,6 +26,7 @@ mod attacks;
 mod calendar;
 mod catalogue;
 mod envelopes;
+pub mod evaluation;
 mod json;
 mod look_alikes;
 pub mod networks;

@@ -9,6 +9,7 @@ use countersign_detection::detector::Observed;
 use countersign_detection::{Detector, Policy};
 use countersign_enrichment::{Enricher, Memo};
 use countersign_model::event::Event;
+use countersign_model::inventory::{DirectoryObject, RogueApplication};
 
 use super::sort::Merge;
 use super::watch::Watch;
@@ -19,11 +20,22 @@ const BATCH_EVENTS: usize = 4096;
 /// Batches between the two threads.
 const QUEUE_BATCHES: usize = 4;
 
+/// What is known beside the events.
+pub(crate) struct Knowledge<'k> {
+    pub(crate) enricher: &'k Enricher,
+    /// Applications known to be abused.
+    pub(crate) rogue: Vec<RogueApplication>,
+    /// Objects of the directory, as they are at the end of the logs.
+    pub(crate) inventory: &'k [DirectoryObject],
+}
+
 /// What the fold gave.
 pub(crate) struct Folded {
     pub(crate) detector: Detector,
     /// Events that had been seen before.
     pub(crate) repeated: u64,
+    /// Objects of the inventory that no tenant knows.
+    pub(crate) homeless: usize,
 }
 
 /// Encoded events, one behind the other.
@@ -36,7 +48,7 @@ struct Batch {
 /// Folds all events.
 pub(crate) fn fold(
     events: &mut Merge,
-    enricher: &Enricher,
+    knowledge: Knowledge<'_>,
     policy: Policy,
     total: u64,
     watch: &Watch,
@@ -46,13 +58,15 @@ pub(crate) fn fold(
     thread::scope(|scope| {
         let (send, receive) = sync_channel::<Batch>(QUEUE_BATCHES);
         let merging = scope.spawn(move || merge(events, &send, watch));
-        let mut folded = Folded { detector: Detector::new(policy), repeated: 0 };
-        let mut memo = Memo::new(enricher);
+        let mut folded = Folded { detector: Detector::new(policy), repeated: 0, homeless: 0 };
+        folded.detector.list_rogue(knowledge.rogue);
+        let mut memo = Memo::new(knowledge.enricher);
         for batch in receive {
             observe(&batch, &mut memo, &mut folded)?;
             watch.events.fetch_add(batch.ends.len() as u64, Ordering::Relaxed);
         }
         merging.join().map_err(|_| anyhow!("merging ended unexpectedly"))??;
+        folded.homeless = folded.detector.inventory(knowledge.inventory, folded.detector.newest());
         folded.detector.finish();
         Ok(folded)
     })

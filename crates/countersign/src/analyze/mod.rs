@@ -22,6 +22,7 @@ use countersign_enrichment::mmdb::MmdbSource;
 use countersign_enrichment::table::AGE_DAYS_MAX;
 use countersign_enrichment::threat_intel::FeedSummary;
 use countersign_enrichment::{Enricher, Sources, ThreatIntelligence};
+use countersign_model::inventory::{DirectoryObject, RogueApplication};
 use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
 
@@ -48,6 +49,8 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     }
     let outputs = Outputs::prepare(arguments)?;
     let feeds = read_files(&arguments.threat_intel)?;
+    let (inventory, inventory_lines) = read_inventory(&arguments.inventory)?;
+    let (rogue, rogue_lines) = read_rogue_lists(&arguments.rogue_apps)?;
     let sources = sources(&arguments.mmdb)?;
     if let Some(folder) = &arguments.temp_dir {
         fs::create_dir_all(folder)
@@ -66,7 +69,7 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     let tables = Tables {
         addresses: address_tables(&sources),
         addresses_age_days: sources.table.age_days(newest),
-        feeds: summaries.iter().map(feed_line).collect(),
+        feeds: summaries.iter().map(feed_line).chain(rogue_lines).chain(inventory_lines).collect(),
     };
     if tables.addresses_age_days > AGE_DAYS_MAX && sources.user.is_empty() {
         output::warn(&format!(
@@ -76,13 +79,21 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     }
     let enricher = Enricher { sources, intelligence };
     let policy = countersign_detection::Policy { budget: arguments.budget };
-    let detector = fold::fold(&mut events, &enricher, policy, read.events(), &watch)?;
+    let knowledge = fold::Knowledge { enricher: &enricher, rogue, inventory: &inventory };
+    let detector = fold::fold(&mut events, knowledge, policy, read.events(), &watch)?;
+    if detector.homeless > 0 {
+        output::warn(&format!(
+            "{} of the inventory belong to no tenant of these logs, which hold several",
+            output::count(detector.homeless as u64, "object")
+        ));
+    }
 
     let mut analysis = Analysis {
         read,
         tables,
         budget: arguments.budget,
         measured: detector.detector.measured(),
+        calibration: detector.detector.calibration(),
         findings: detector.detector.findings(),
         risky: detector.detector.risky(),
         notices: detector.detector.notices(),
@@ -155,6 +166,44 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
         Ok((path.display().to_string(), bytes))
     };
     paths.iter().map(read).collect()
+}
+
+fn read_inventory(paths: &[PathBuf]) -> Result<(Vec<DirectoryObject>, Vec<String>)> {
+    let (mut objects, mut lines) = (Vec::new(), Vec::new());
+    for (name, bytes) in read_files(paths)? {
+        let inventory = countersign_logs::inventory::read(&bytes);
+        if inventory.objects.is_empty() {
+            let (at, why) = inventory.skipped.first().cloned().unwrap_or_default();
+            bail!("`{name}` holds no application or servicePrincipal of Microsoft Graph ({at}: {why})");
+        }
+        let mut line =
+            format!("{name}: inventory, {}", output::count(inventory.objects.len() as u64, "object"));
+        if let Some((at, why)) = inventory.skipped.first() {
+            line.push_str(&format!(", {} passed over (first: {at}: {why})", inventory.skipped_total));
+        }
+        lines.push(line);
+        objects.extend(inventory.objects);
+    }
+    Ok((objects, lines))
+}
+
+fn read_rogue_lists(paths: &[PathBuf]) -> Result<(Vec<RogueApplication>, Vec<String>)> {
+    let (mut all, mut lines) = (Vec::new(), Vec::new());
+    for (name, bytes) in read_files(paths)? {
+        let file =
+            Path::new(&name).file_name().map_or(name.clone(), |file| file.to_string_lossy().into_owned());
+        let (applications, without) = countersign_enrichment::rogue_applications::read(&file, &bytes)?;
+        let mut line = format!(
+            "{name}: abused applications, {}",
+            output::count(applications.len() as u64, "application")
+        );
+        if without > 0 {
+            line.push_str(&format!(", {without} without an application id"));
+        }
+        lines.push(line);
+        all.extend(applications);
+    }
+    Ok((all, lines))
 }
 
 fn sources(databases: &[PathBuf]) -> Result<Sources> {

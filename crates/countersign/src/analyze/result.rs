@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use countersign_detection::budget::Budget;
+use countersign_detection::calibration::Calibration;
 use countersign_detection::detector::{Measured, RiskyPrincipal};
 use countersign_model::finding::{Finding, Notice};
 use countersign_model::source::Country;
@@ -106,6 +107,7 @@ pub(crate) struct Analysis {
     pub(crate) tables: Tables,
     pub(crate) budget: Budget,
     pub(crate) measured: Measured,
+    pub(crate) calibration: Calibration,
     /// Strongest first.
     pub(crate) findings: Vec<Finding>,
     /// Riskiest first.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use countersign_detection::calibration::{CALIBRATION_LEVELS, Family};
 use serde_json::{Value, json};
 
 use crate::analyze::result::Analysis;
@@ -9,6 +10,28 @@ use crate::analyze::result::Analysis;
 pub(super) fn write(analysis: &Analysis, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &object(analysis))?;
     out.write_all(b"\n")
+}
+
+/// How often evidence of each height was reached, beside how often it may be.
+fn calibration(analysis: &Analysis) -> Value {
+    let calibration = &analysis.calibration;
+    let family = |family: Family| {
+        let level = |(level, evidence): (usize, f64)| {
+            json!({
+                "evidence": evidence,
+                "reached": calibration.reached[family as usize][level],
+                "measuredOverNominal": calibration.ratio(family, level),
+            })
+        };
+        json!({
+            "family": family.name(),
+            "levels": CALIBRATION_LEVELS.into_iter().enumerate().map(level).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "identityDays": calibration.identity_days,
+        "families": Family::ALL.into_iter().map(family).collect::<Vec<_>>(),
+    })
 }
 
 fn object(analysis: &Analysis) -> Value {
@@ -45,6 +68,8 @@ fn object(analysis: &Analysis) -> Value {
         })).collect::<Vec<_>>(),
         "budget": analysis.budget.per_1000_and_day(),
         "measuredFalseAlarmRate": analysis.measured.false_alarm_rate(),
+        "calibration": calibration(analysis),
+        "knowledge": analysis.tables.feeds,
         "addressTable": analysis.tables.addresses,
     })
 }

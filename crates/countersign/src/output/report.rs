@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 
 use std::collections::{BTreeSet, HashMap};
 
+use countersign_detection::calibration::{CALIBRATION_LEVELS, Family};
 use countersign_detection::detector::RiskyPrincipal;
 use countersign_enrichment::table::AGE_DAYS_MAX;
 use countersign_model::finding::{Finding, LearningState, Notice};
@@ -71,6 +72,7 @@ pub(crate) fn render(analysis: &Analysis) -> String {
                     @for (at, principal) in sections.principals.iter().enumerate() {
                         (principal_section(analysis, &sections, at, principal))
                     }
+                    (calibration(analysis))
                     (what_was_read(analysis))
                     (how_to_read(analysis))
                 }
@@ -700,7 +702,7 @@ fn evidence(analysis: &Analysis, finding: &Finding, number: usize) -> Markup {
         p.note {
             "Low begins at 1 : " (factor(low.exp())) ", medium at 1 : " (factor(medium.exp()))
             ", high at 1 : " (factor(high.exp()))
-            ", or at medium’s when something besides the sign-in supports it. "
+            ", or at medium’s when something besides the events themselves supports it. "
             @if let Some(rate) = finding.measured_rate {
                 "Other findings at least this strong: " (factor(rate)) " per 1,000 identities and day here."
             }
@@ -719,6 +721,41 @@ fn dimension_words(dimension: &str) -> &str {
         "moved" => "Old network fell silent",
         "movedTogether" => "Others moved with it",
         "threatIntelligence" => "Threat intelligence",
+        "dormancy" => "Long silence before",
+        "volume" => "Volume of calls",
+        "breadth" => "New requests and classes",
+        "errors" => "Failed calls",
+        "slowVolume" => "Slow increase",
+        "token" => "Token used elsewhere",
+        "revokedRole" => "Removed permission in the token",
+        "operation" => "Operation, for this actor",
+        "authority" => "What was given",
+        "trust" => "Issuer and breadth of the trust",
+        "target" => "Rank of what was changed",
+        "actor" => "Actor, for this identity",
+        "properties" => "Properties that changed",
+        "place" => "Network of the actor",
+        "burst" => "Many at once",
+        "selfGrant" => "Gave rights to itself",
+        "lowerTierActor" => "Actor of lower rank",
+        "freshAuthority" => "Right less than a day old",
+        "createUseDelete" => "Made, used and deleted",
+        "chain" => "Completes a chain of changes",
+        "privilegeJump" => "New right used within a day",
+        "pattern" => "Known pattern, rare here",
+        "disabledByMicrosoft" => "Disabled by Microsoft",
+        "listed" => "On a list of abused applications",
+        "consentBlocked" => "Consent refused as risky",
+        "lookAlikeName" => "Name that looks like another",
+        "brandName" => "Name of a brand",
+        "mixedScript" => "Letters of several alphabets",
+        "oddName" => "Name that says nothing",
+        "publisher" => "Publisher",
+        "young" => "Age of the registration",
+        "replyAddress" | "replyHost" | "replyHttp" => "Reply address",
+        "permission" => "Strongest permission",
+        "consents" => "Who consented",
+        "credentialWithConsent" => "Credential soon after consent",
         other => other,
     }
 }
@@ -763,9 +800,9 @@ fn what_was_read(analysis: &Analysis) -> Markup {
                 }
             }
             (skipped(analysis))
-            h3 { "Threat intelligence" }
+            h3 { "Threat intelligence, lists and inventory" }
             @if analysis.tables.feeds.is_empty() {
-                p { "No feed was loaded." }
+                p { "None was loaded." }
             } @else {
                 ul { @for feed in &analysis.tables.feeds { li { (folded(feed, SENTENCE_MAX)) } } }
             }
@@ -800,6 +837,46 @@ fn skipped(analysis: &Analysis) -> Markup {
     }
 }
 
+/// Whether the levels keep what they promise in this tenant.
+fn calibration(analysis: &Analysis) -> Markup {
+    let calibration = &analysis.calibration;
+    let broken: Vec<_> = calibration.broken().collect();
+    html! {
+        section aria-labelledby="calibration" {
+            h2 #calibration { "Calibration" }
+            p {
+                "Evidence of 1 : n may be reached on at most one in n harmless identity-days. This is how often it "
+                "was, over " (count(calibration.identity_days, "identity-day"))
+                ". Attacks count, too, so each number is an upper bound."
+            }
+            @for (family, evidence, ratio) in &broken {
+                p.warning {
+                    strong { "Evidence of 1 : " (factor(*evidence)) " in " (family.name()) " was reached "
+                        (factor(*ratio)) " times as often as promised." }
+                    " Trust that level less in this tenant, or lower the budget."
+                }
+            }
+            table {
+                caption { "Identity-days that reached each evidence: measured, and most that are promised" }
+                thead { tr {
+                    th scope="col" { "Evidence" }
+                    @for family in Family::ALL { th.number scope="col" { (family.name()) } }
+                    th.number scope="col" { "Promised at most" }
+                } }
+                tbody { @for (level, evidence) in CALIBRATION_LEVELS.into_iter().enumerate() {
+                    tr {
+                        th scope="row" { "1 : " (factor(evidence)) }
+                        @for family in Family::ALL {
+                            td.number { (grouped(calibration.reached[family as usize][level])) }
+                        }
+                        td.number { (factor(calibration.identity_days as f64 / evidence)) }
+                    }
+                } }
+            }
+        }
+    }
+}
+
 fn how_to_read(analysis: &Analysis) -> Markup {
     let [low, medium, high] = analysis.budget.thresholds().map(|ln| factor(ln.exp()));
     html! {
@@ -807,7 +884,7 @@ fn how_to_read(analysis: &Analysis) -> Markup {
             h2 #how { "How to read this" }
             dl.advice {
                 div { dt { "Evidence 1 : n" } dd {
-                    "What was seen is n times as likely if somebody else holds the credential as if the "
+                    "What was seen is n times as likely if somebody else acts in its name as if the "
                     "identity goes about its usual work. Factors of the dimensions multiply; bars show "
                     "their logarithms, so lengths add up."
                 } }
@@ -817,11 +894,11 @@ fn how_to_read(analysis: &Analysis) -> Markup {
                 } }
                 div { dt { "Low" } dd { "From 1 : " (low) ". Listed; nobody needs to be called." } }
                 div { dt { "Medium" } dd {
-                    "From 1 : " (medium) ", in a new network or on an indicator. Worth a look today."
+                    "From 1 : " (medium) ", in a new network, on an indicator, by unusual calls or changes. Worth a look today."
                 } }
                 div { dt { "High" } dd {
                     "From 1 : " (high) ", or from 1 : " (medium)
-                    " when something besides the sign-in supports it. Act now."
+                    " when something besides the events themselves supports it. Act now."
                 } }
                 div { dt { "Budget" } dd {
                     "The false alarms you accept. Levels move with it, and a finding that nothing else "

@@ -160,10 +160,25 @@ fn risky(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result<
 }
 
 /// What speaks loudest, in a few words, the most telling first.
-const REASONS: [(&str, &str); 14] = [
+const REASONS: [(&str, &str); 39] = [
+    ("DisabledByMicrosoft", "disabled by Microsoft"),
+    ("ListedApplication", "on a list of abused applications"),
     ("ManyPrincipalsFromOneSource", "many credentials used from one place"),
+    ("TokenReplay", "token used in another network"),
+    ("CreateUseDelete", "made, used and deleted"),
+    ("SelfEscalation", "gave rights to itself"),
+    ("LowerTierActor", "way in given by a lower rank"),
+    ("PrivilegeJump", "new right used at once"),
+    ("ChainOfChanges", "chain of changes"),
+    ("FederatedTrustDrift", "federated trust changed"),
     ("CredentialUsedInParallel", "credential used in parallel"),
+    ("DirectoryEnumeration", "walked through the directory"),
+    ("FailuresBefore", "failures before"),
+    ("DormantAwakening", "awoke after long silence"),
+    ("LookAlikeName", "name that looks like another"),
+    ("ConsentBlockedAsRisky", "consent refused as risky"),
     ("ThreatIntelligence", "threat intelligence"),
+    ("KnownPattern", "known attack pattern"),
     ("CredentialAddedByRareActor", "credential added by a rare actor"),
     ("MovedTogether", "moved together with others"),
     ("Moved", "moved"),
@@ -175,6 +190,16 @@ const REASONS: [(&str, &str); 14] = [
     ("UnfamiliarResource", "new resource"),
     ("UnfamiliarCredential", "new credential"),
     ("OffSchedule", "off schedule"),
+    ("FreshAuthority", "used a fresh right"),
+    ("BurstOfChanges", "burst of changes"),
+    ("UnfamiliarOperation", "change it does not make"),
+    ("UnfamiliarActor", "changed by somebody new"),
+    ("PrivilegedPermission", "privileged permission"),
+    ("UnfamiliarRequests", "new requests"),
+    ("UnusualVolume", "unusual volume"),
+    ("ManyErrors", "many errors"),
+    ("SlowIncrease", "slow increase"),
+    ("TokenRoleMismatch", "removed permission used"),
 ];
 
 /// The first three reasons of a finding.
@@ -220,6 +245,15 @@ fn budget(analysis: &Analysis, style: Style, out: &mut impl Write) -> io::Result
         grouped(analysis.measured.identity_days),
     );
     wrapped(out, "", "", &text, style.width)?;
+    for (family, evidence, ratio) in analysis.calibration.broken() {
+        let text = format!(
+            "Warning: evidence of {} in {} was reached {ratio:.1} times as often as promised: trust that level less \
+             in this tenant, or lower --budget.",
+            grouped(evidence as u64),
+            family.name()
+        );
+        wrapped(out, "", "", &text, style.width)?;
+    }
     wrapped(out, "", "", &format!("Addresses: {}.", analysis.tables.addresses), style.width)
 }
 

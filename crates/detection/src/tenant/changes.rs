@@ -50,6 +50,19 @@ enum StepKind {
 /// Steps kept for one identity.
 const STEPS_MAX: usize = 16;
 
+/// A booster that applies, with its words and the earlier record that it rests on; empty when there is none.
+struct Boost {
+    booster: Booster,
+    words: String,
+    event: String,
+}
+
+impl Boost {
+    fn new(booster: Booster, words: String) -> Self {
+        Boost { booster, words, event: String::new() }
+    }
+}
+
 /// Who changes, for the statistics.
 struct Who {
     key: u32,
@@ -269,7 +282,7 @@ impl Tenant {
         change: &Change,
         who: &Who,
         concerned: &[(usize, Subject)],
-    ) -> Vec<(Booster, String)> {
+    ) -> Vec<Boost> {
         let mut boosters = Vec::new();
         let time = audit.time;
         let gives_rights = change.authority.is_some()
@@ -280,7 +293,10 @@ impl Tenant {
         for (at, _) in concerned {
             let principal = &self.principals[*at];
             if who.at == Some(*at) && gives_rights {
-                boosters.push((Booster::SelfGrant, "The application gives rights to itself.".to_owned()));
+                boosters.push(Boost::new(
+                    Booster::SelfGrant,
+                    "The application gives rights to itself.".to_owned(),
+                ));
             }
             let actor_is_tier_0 = who.at.is_none_or(|actor| self.principals[actor].baseline.is_tier_0);
             if change.gives_entry() && principal.baseline.is_tier_0 && !actor_is_tier_0 && who.at != Some(*at)
@@ -290,9 +306,11 @@ impl Tenant {
                     named(principal),
                     who.name
                 );
-                boosters.push((Booster::LowerTierActor, words));
+                boosters.push(Boost::new(Booster::LowerTierActor, words));
             }
-            boosters.extend(chain(principal, change, time));
+            boosters.extend(
+                chain(principal, change, time).or_else(|| self.chain_by_actor(*at, change, who, time)),
+            );
             boosters.extend(short_life(principal, change, time));
         }
         if let Some(actor) = who.at
@@ -300,12 +318,28 @@ impl Tenant {
             && let Some((step, tier)) = fresh_grant(&self.principals[actor], time)
             && tier >= Tier::Sensitive
         {
-            boosters.push((
-                Booster::FreshAuthority,
-                format!("It was given {} on {}, less than a day before.", step.words, step.time.minute()),
-            ));
+            let words =
+                format!("It was given {} on {}, less than a day before.", step.words, step.time.minute());
+            boosters.push(Boost { event: step.event.clone(), ..Boost::new(Booster::FreshAuthority, words) });
         }
         boosters
+    }
+
+    /// The chain of [`chain`] where records name neither application by its id: a service principal that the same
+    /// actor gave rights to, and an application that gets a way in, may be one.
+    fn chain_by_actor(&self, at: usize, change: &Change, who: &Who, time: Timestamp) -> Option<Boost> {
+        if !change.gives_entry() || !self.principals[at].app.is_none() {
+            return None;
+        }
+        let (granted, given, words) = self.nameless_grants.get(&who.key)?;
+        (0..=CHAIN).contains(&time.since(*granted)).then(|| {
+            let words = format!(
+                "On {} {} gave {words} to an application whose record does not name it (audit record {given}); this may be the same one.",
+                granted.minute(),
+                who.name
+            );
+            Boost { event: given.clone(), ..Boost::new(Booster::Chain, words) }
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "one change, seen from one side")]
@@ -317,11 +351,11 @@ impl Tenant {
         enrichment: &Enrichment<'_, '_>,
         change: &Change,
         parts: &Parts,
-        boosters: &[(Booster, String)],
+        boosters: &[Boost],
         concerned: &[(usize, Subject)],
         late: bool,
     ) {
-        let structural: f64 = boosters.iter().map(|(booster, _)| booster.ln()).sum();
+        let structural: f64 = boosters.iter().map(|boost| boost.booster.ln()).sum();
         let (own, target) = (parts.of_actor() + structural, parts.of_target(false) + structural);
         self.note_day(at, Family::Changes, own);
         // The weaker side is told of only where it is strong by itself.
@@ -335,16 +369,16 @@ impl Tenant {
         assessment.action = format!("made a change of the directory that it does not make: {what}");
         assessment.facts.push(what_fact(audit, change));
         self.actor_facts(&mut assessment, audit, parts, at);
-        assessment.facts.extend(boosters.iter().map(|(_, words)| words.clone()));
+        assessment.facts.extend(boosters.iter().map(|boost| boost.words.clone()));
         "it was given this duty on purpose: a new step of a deployment"
             .clone_into(&mut assessment.harmless_if);
-        let app = &self.principals[at].app;
+        let name = named(&self.principals[at]);
         assessment.check_first = format!(
-            "ask the owner of application {app} about {what} at {}; look at its sign-ins before that",
+            "ask the owner of {name} about {what} at {}; look at its sign-ins before that",
             audit.time.minute()
         );
         let opening = Opening::of_change(audit, enrichment, change, b"actor", late);
-        self.assessed(policy, at, &opening, assessment);
+        self.assessed_with(policy, at, &opening, assessment, boosters);
     }
 
     #[expect(clippy::too_many_arguments, reason = "one change, seen from one side")]
@@ -356,13 +390,13 @@ impl Tenant {
         enrichment: &Enrichment<'_, '_>,
         change: &Change,
         parts: &Parts,
-        boosters: &[(Booster, String)],
+        boosters: &[Boost],
         who: &Who,
         subject: &Subject,
         late: bool,
     ) {
         let by_person = who.kind == ActorKind::Person;
-        let structural: f64 = boosters.iter().map(|(booster, _)| booster.ln()).sum();
+        let structural: f64 = boosters.iter().map(|boost| boost.booster.ln()).sum();
         let (own, actor) = (parts.of_target(by_person) + structural, parts.of_actor() + structural);
         self.note_day(at, Family::Changes, own);
         let [low, ..] = policy.budget.thresholds();
@@ -378,7 +412,7 @@ impl Tenant {
         if let Some(trust) = &change.trust {
             assessment.facts.push(trust_fact(trust));
         }
-        assessment.facts.extend(boosters.iter().map(|(_, words)| words.clone()));
+        assessment.facts.extend(boosters.iter().map(|boost| boost.words.clone()));
         assessment.harmless_if = format!("{} did this on purpose and says so", who.name);
         let name =
             if subject.name.is_empty() { self.principals[at].app.to_string() } else { subject.name.clone() };
@@ -393,7 +427,22 @@ impl Tenant {
         };
         let reason = [b"target".as_slice(), &who.key.to_le_bytes()].concat();
         let opening = Opening::of_change(audit, enrichment, change, &reason, late);
-        self.assessed(policy, at, &opening, assessment);
+        self.assessed_with(policy, at, &opening, assessment, boosters);
+    }
+
+    /// As [`Tenant::assessed`], with the earlier records that a booster rests on.
+    fn assessed_with(
+        &mut self,
+        policy: Policy,
+        at: usize,
+        opening: &Opening<'_>,
+        assessment: Assessment,
+        boosters: &[Boost],
+    ) {
+        if let Some(incident) = self.assessed(policy, at, opening, assessment) {
+            let earlier: Vec<String> = boosters.iter().map(|boost| boost.event.clone()).collect();
+            self.incidents[incident].take_ids(&earlier);
+        }
     }
 
     fn actor_facts(&self, assessment: &mut Assessment, audit: &DirectoryAudit<'_>, parts: &Parts, at: usize) {
@@ -461,6 +510,12 @@ impl Tenant {
             Some(given) => given.words.clone(),
             None => change.operation.row().name.to_owned(),
         };
+        if let StepKind::Granted { tier, .. } = &kind
+            && *tier >= Tier::Sensitive
+            && self.principals[at].app.is_none()
+        {
+            self.nameless_grants.insert(who.key, (audit.time, audit.id.to_string(), words.clone()));
+        }
         let steps = &mut self.principals[at].steps;
         steps.retain(|step| audit.time.since(step.time) <= CHAIN);
         if steps.len() == STEPS_MAX {
@@ -518,15 +573,9 @@ fn terms(parts: &Parts, for_actor: bool, by_person: bool) -> Vec<Evidence> {
     named.map(|(dimension, ln)| Evidence { dimension: dimension.to_owned(), ln }).collect()
 }
 
-fn add(
-    assessment: &mut Assessment,
-    parts: &Parts,
-    boosters: &[(Booster, String)],
-    for_actor: bool,
-    by_person: bool,
-) {
+fn add(assessment: &mut Assessment, parts: &Parts, boosters: &[Boost], for_actor: bool, by_person: bool) {
     assessment.terms = terms(parts, for_actor, by_person);
-    for (booster, _) in boosters {
+    for Boost { booster, .. } in boosters {
         assessment.add(booster.name(), booster.ln());
         assessment.reasons.insert(booster.reason());
         // Its sign-ins are in another log than the changes that bound its life.
@@ -581,7 +630,7 @@ fn trust_fact(trust: &Trust) -> String {
 
 /// Owner, consent or rights first, a way in within two days (F16). Bringing an application in does the same in one
 /// go, so that of a new one only rights that reach everybody make it a chain.
-fn chain(principal: &Principal, change: &Change, time: Timestamp) -> Option<(Booster, String)> {
+fn chain(principal: &Principal, change: &Change, time: Timestamp) -> Option<Boost> {
     if !change.gives_entry() {
         return None;
     }
@@ -592,19 +641,17 @@ fn chain(principal: &Principal, change: &Change, time: Timestamp) -> Option<(Boo
         StepKind::Owner | StepKind::Consent => !is_new,
         StepKind::Created | StepKind::Entry => false,
     })?;
-    Some((
-        Booster::Chain,
-        format!(
-            "On {} it got {} (audit record {}); now a way in.",
-            step.time.minute(),
-            step.words,
-            step.event
-        ),
-    ))
+    let words = format!(
+        "On {} it got {} (audit record {}); now a way in.",
+        step.time.minute(),
+        step.words,
+        step.event
+    );
+    Some(Boost { event: step.event.clone(), ..Boost::new(Booster::Chain, words) })
 }
 
 /// Made, used and deleted within an hour (F11).
-fn short_life(principal: &Principal, change: &Change, time: Timestamp) -> Option<(Booster, String)> {
+fn short_life(principal: &Principal, change: &Change, time: Timestamp) -> Option<Boost> {
     if !matches!(change.operation, Operation::DeleteApplication | Operation::RemoveServicePrincipal) {
         return None;
     }
@@ -616,7 +663,7 @@ fn short_life(principal: &Principal, change: &Change, time: Timestamp) -> Option
             made.time.minute(),
             time.since(made.time) / (60 * countersign_model::time::SECOND)
         );
-        (Booster::CreateUseDelete, words)
+        Boost { event: made.event.clone(), ..Boost::new(Booster::CreateUseDelete, words) }
     })
 }
 

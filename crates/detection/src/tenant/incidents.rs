@@ -126,7 +126,7 @@ impl Tenant {
             countries: baseline.known_values(Table::Countries),
             novelty_rate: score.novelty_rate,
             peers_rate: prior.novelty,
-            peers: self.principals.len() as u32 - 1,
+            peers: self.acting.saturating_sub(1),
             peers_using_network: self.peers.adopters(Table::Networks, values.network),
             events_per_hour: baseline.events_per_hour(),
             key_sources: match key_slot {

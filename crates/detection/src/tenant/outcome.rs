@@ -153,7 +153,7 @@ impl Tenant {
     }
 
     /// One notice for each group of identities that moved together.
-    pub(crate) fn notices(&self, newest: Timestamp) -> Vec<Notice> {
+    pub(crate) fn notices(&self) -> Vec<Notice> {
         let mut groups: BTreeMap<(u32, i64), Vec<&Incident>> = BTreeMap::new();
         let sign_ins = self.incidents.iter().filter_map(|incident| Some((incident.sign_in()?, incident)));
         let mut moved: Vec<(u32, &Incident)> = sign_ins
@@ -174,7 +174,7 @@ impl Tenant {
             }
         }
         let moves = groups.into_values().map(|members| self.notice(&members));
-        moves.chain(self.notes.iter().cloned()).chain(self.quality.notices(newest)).collect()
+        moves.chain(self.notes.iter().cloned()).chain(self.quality.notices()).collect()
     }
 
     fn notice(&self, members: &[&Incident]) -> Notice {

@@ -27,6 +27,11 @@ pub(crate) fn empty() -> Analysis {
         read: Read::default(),
         tables: Tables::default(),
         budget: Budget::default(),
+        calibration: countersign_detection::calibration::Calibration {
+            identity_days: 2_000,
+            reached: [[40, 3, 0, 0, 0, 0], [10, 1, 0, 0, 0, 0], [2_000, 100, 5, 1, 0, 0]],
+            ..Default::default()
+        },
         measured: Measured::default(),
         findings: Vec::new(),
         risky: Vec::new(),
