@@ -8,13 +8,13 @@ use countersign_model::time::{DAY, HOUR, SECOND};
 use crate::archetypes::{Archetype, Principal, Tenant};
 use crate::calendar::{MINUTE, Offsets, Slot};
 use crate::catalogue::{Agent, BULK_READ_CALLS, ENUMERATION_CALLS, GRAPH, KEY_VAULT, RESOURCE_MANAGER};
-use crate::envelopes::{Actor, Credential, CredentialKind, event_id};
+use crate::changes::{
+    Federated, Subject, credentials_changed, federation_changed, principal_credentials_changed,
+};
+use crate::envelopes::{Actor, Api, Credential, CredentialKind, event_id};
 use crate::look_alikes::Period;
 use crate::networks::{Address, NetworkKind, draw_v4, hosted_runner};
-use crate::plan::{
-    CallBody, Plan, SignInBody, Subject, credentials_changed, federation_added,
-    service_principal_credential_added,
-};
+use crate::plan::{CallBody, Plan, SignInBody};
 use crate::rng::Rng;
 use crate::truth::EpisodeKind;
 
@@ -284,9 +284,10 @@ impl Attack<'_> {
         let audits = if entry == Entry::FederationAdded {
             let account = self.rng.below(1_000_000);
             let issuer = format!("https://st{account:06}.z6.web.core.windows.net/");
-            federation_added(&actor, subject, added.key, &issuer, "deploy")
+            let added = Federated { id: added.key, issuer, subject: "deploy".to_owned() };
+            federation_changed(&actor, subject, &[], &[added])
         } else if !self.principal.is_owned_by(self.tenant) {
-            service_principal_credential_added(&actor, subject, added)
+            principal_credentials_changed(&actor, subject, &[], &[added])
         } else {
             credentials_changed(&actor, subject, &[known], &[known, added])
         };
@@ -341,7 +342,11 @@ impl Attack<'_> {
                 address: sign_in.address,
                 agent: sign_in.agent,
                 credential: sign_in.credential.kind,
+                api: Api::Graph,
+                method: "GET",
                 uri: uris[n as usize % uris.len()],
+                object: n as u32,
+                granted: "",
                 status: if allowed { 200 } else { 403 },
                 bytes: if allowed { self.rng.below(900_000) + 2_000 } else { 412 },
                 token,

@@ -84,7 +84,11 @@ impl Json<'_> {
 
     /// A string with its quotes.
     pub(crate) fn string(&mut self, text: &str) -> &mut Self {
-        self.0.push(b'"');
+        self.raw("\"").escaped(text).raw("\"")
+    }
+
+    /// A part of a string.
+    pub(crate) fn escaped(&mut self, text: &str) -> &mut Self {
         let bytes = text.as_bytes();
         let mut start = 0;
         for (at, byte) in bytes.iter().enumerate() {
@@ -107,7 +111,6 @@ impl Json<'_> {
             start = at + 1;
         }
         self.0.extend_from_slice(&bytes[start..]);
-        self.0.push(b'"');
         self
     }
 

@@ -23,8 +23,10 @@
 
 mod archetypes;
 mod attacks;
+mod background;
 mod calendar;
 mod catalogue;
+mod changes;
 mod envelopes;
 pub mod evaluation;
 mod json;

@@ -5,11 +5,12 @@ use countersign_model::time::{DAY, HOUR};
 use crate::archetypes::{Archetype, Principal, Site, Tenant};
 use crate::calendar::{MINUTE, Offsets, Recurrence, Schedule, Slot, is_weekend};
 use crate::catalogue::{self, Agent};
+use crate::changes::{
+    Federated, Subject, app_role_changed, application_added, credentials_changed, federation_changed,
+};
 use crate::envelopes::{Actor, Credential, CredentialKind, principal_of_resource};
 use crate::networks::{Address, NetworkKind, draw_v4, draw_v6};
-use crate::plan::{
-    Plan, Subject, app_role_assigned, application_added, credentials_changed, federation_added, usual_actor,
-};
+use crate::plan::{Plan, usual_actor};
 use crate::rng::Rng;
 use crate::truth::{EpisodeKind, LOOK_ALIKE_EVENTS_MAX};
 
@@ -276,13 +277,16 @@ impl Life<'_> {
             let actor = usual_actor(self.tenant, &mut self.rng);
             let registered = born - self.rng.between(HOUR, 3 * DAY);
             let subject = Subject::from(&*self.principal);
-            let registration = application_added(&actor, subject);
+            let registration = application_added(&actor, subject, false);
             let credential = self.principal.credential;
             let keys = match credential.kind {
                 CredentialKind::Federated => {
-                    let issuer = "https://token.actions.githubusercontent.com";
-                    let repository = format!("repo:contoso/{}:ref:refs/heads/main", subject.name);
-                    federation_added(&actor, subject, credential.key, issuer, &repository)
+                    let added = Federated {
+                        id: credential.key,
+                        issuer: "https://token.actions.githubusercontent.com".to_owned(),
+                        subject: format!("repo:contoso/{}:ref:refs/heads/main", subject.name),
+                    };
+                    federation_changed(&actor, subject, &[], &[added])
                 }
                 _ => credentials_changed(&actor, subject, &[], &[credential]),
             };
@@ -392,7 +396,7 @@ impl Life<'_> {
             self.rng.pick(catalogue::GRAPH_ROLES).0
         };
         let target = (principal_of_resource(self.tenant.id, api.app), api.name);
-        let audits = app_role_assigned(&actor, Subject::from(&*self.principal), target, role, assigned);
+        let audits = app_role_changed(&actor, Subject::from(&*self.principal), target, role, assigned, true);
         self.audit(episode, assigned, audits);
     }
 

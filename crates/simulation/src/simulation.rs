@@ -1,20 +1,23 @@
 //! The days of a simulated tenant, one after the other.
 
+use std::borrow::Cow;
+
 use countersign_model::time::{DAY, SECOND, Timestamp};
 
 use crate::archetypes::{Principal, Tenant};
 use crate::attacks;
+use crate::background::background_change;
 use crate::calendar::{MINUTE, Offsets, Schedule, Slot, Zone};
 use crate::catalogue::{GRAPH, HABITUAL_CALLS, RESOURCE_MANAGER, resource_at};
 use crate::envelopes::{
-    self, Call, Category, Credential, CredentialKind, Identity, SignIn, UserSignIn, event_id, write_audit,
-    write_call, write_sign_in, write_user_sign_in,
+    self, Api, Call, Caller, Category, Credential, CredentialKind, Identity, SignIn, Token, Uri, UserSignIn,
+    event_id, write_audit, write_call, write_sign_in, write_user_sign_in,
 };
 use crate::json::Guid;
 use crate::look_alikes::{self, Period, note};
 use crate::networks::{NetworkKind, draw_v4};
 use crate::parameters::Parameters;
-use crate::plan::{Body, CallBody, Event, Plan, SignInBody, background_change};
+use crate::plan::{Body, CallBody, Event, Plan, SignInBody};
 use crate::rng::{Rng, mix, mix_all};
 use crate::truth::Episode;
 
@@ -306,24 +309,32 @@ impl Simulation {
             }
             Body::Call(body) => {
                 let principal = &self.principals[body.principal as usize];
+                let roles = match (principal.roles.as_str(), body.granted) {
+                    (own, "") => Cow::Borrowed(own),
+                    (own, granted) => Cow::Owned(format!("{own} {granted}")),
+                };
                 let call = Call {
+                    api: body.api,
                     tenant,
                     time: event.created,
                     id: event.id,
-                    identity: principal.identity(),
+                    app: principal.app,
+                    caller: Caller::App { principal: principal.id, roles: &roles },
                     source: (body.address.ip, body.address.country()),
                     user_agent: body.agent.user_agent(),
-                    method: "GET",
-                    uri: body.uri,
+                    method: body.method,
+                    uri: Uri { template: body.uri, object: body.object },
                     status: body.status,
                     bytes: body.bytes,
-                    roles: &principal.roles,
                     credential: body.credential,
-                    token: body.token,
+                    token: Token::Of(body.token),
                     issued: body.issued,
                 };
                 write_call(line, &call);
-                Category::MicrosoftGraphActivityLogs
+                match body.api {
+                    Api::Graph => Category::MicrosoftGraphActivityLogs,
+                    Api::Legacy => Category::AzureADGraphActivityLogs,
+                }
             }
             Body::UserSignIn { person, address } => {
                 let person = &self.tenant.people[usize::from(*person)];
@@ -413,7 +424,11 @@ fn first_calls(
             address: sign_in.address,
             agent: sign_in.agent,
             credential: sign_in.credential.kind,
+            api: Api::Graph,
+            method: "GET",
             uri,
+            object: 0,
+            granted: "",
             status: if rng.per_mille(10) { 429 } else { 200 },
             bytes: 1_000 + rng.below(40_000),
             token,

@@ -73,7 +73,7 @@ fn the_same_parameters_give_the_same_bytes_everywhere() {
     assert_eq!(hash, PINNED_HASH);
 }
 
-const PINNED_HASH: u64 = 11_928_486_131_108_323_239;
+const PINNED_HASH: u64 = 2_183_809_748_471_465_119;
 
 #[test]
 fn records_carry_what_the_logs_document() {
@@ -128,7 +128,8 @@ fn records_carry_what_the_logs_document() {
             }
         }
     }
-    assert_eq!(seen.len(), Category::ALL.len());
+    // All but the legacy directory API.
+    assert_eq!(seen.len(), Category::ALL.len() - 1);
 }
 
 #[test]

@@ -13,6 +13,12 @@
 //! assert_eq!(records.len(), 30 * 6 + 1);
 //! ```
 
+mod calls;
+mod changes;
+
+pub use calls::{Request, user_id};
+pub use changes::{By, Change};
+
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -20,14 +26,11 @@ use countersign_model::time::{DAY, HOUR, SECOND, Timestamp};
 
 use crate::calendar::MINUTE;
 use crate::catalogue::RESOURCES;
-use crate::envelopes::{
-    Actor, Audit, Call, Category, Credential, CredentialKind, Identity, ResourceRef, SignIn,
-    principal_of_resource, write_audit, write_call, write_sign_in,
-};
+use crate::changes::Federated;
+use crate::envelopes::{Category, Credential, CredentialKind, Identity, ResourceRef, SignIn, write_sign_in};
 use crate::json::Guid;
 use crate::networks::{hosted_runner, network_of};
 use crate::parameters::DEFAULT_START;
-use crate::plan::{Subject, app_role_assigned, credentials_changed, federation_added};
 use crate::rng::{Rng, mix_all, mix_text};
 
 /// A time of the scenario: day 0 is Monday 2 March 2026.
@@ -151,15 +154,20 @@ struct Member {
     look: Look,
     managed: bool,
     keys: Vec<Credential>,
+    federated: Vec<Federated>,
+    /// Its sign-ins so far: time and number.
+    tokens: Vec<(i64, u64)>,
 }
 
 impl Member {
-    fn subject(&self) -> Subject<'_> {
-        Subject {
-            name: &self.name,
-            principal: named("principal", &self.name),
-            app: named("app", &self.name),
-            application: named("application", &self.name),
+    fn new(name: &str, managed: bool) -> Self {
+        Member {
+            name: name.to_owned(),
+            look: Look::usual(),
+            managed,
+            keys: Vec::new(),
+            federated: Vec::new(),
+            tokens: Vec::new(),
         }
     }
 }
@@ -207,7 +215,7 @@ impl Scenario {
         let known = self.principals.iter().position(|principal| principal.name == name);
         let mut member = match known {
             Some(known) => self.principals.remove(known),
-            None => Member { name: name.to_owned(), look: Look::usual(), managed, keys: Vec::new() },
+            None => Member::new(name, managed),
         };
         member.look = usual(member.look);
         let key = Credential { kind: member.look.kind, key: named("key", &member.look.key) };
@@ -270,101 +278,6 @@ impl Scenario {
         self
     }
 
-    /// Calls Microsoft Graph with the token of the latest sign-in.
-    pub fn calls(
-        mut self,
-        time: Timestamp,
-        method: &str,
-        uri: &str,
-        change: impl FnOnce(Look) -> Look,
-    ) -> Self {
-        let id = self.next_id();
-        let member = self.current().clone();
-        let look = change(member.look);
-        let (ip, country) = source(&look.address, look.country.as_deref());
-        let tenant = named("tenant", "scenario");
-        let event = Call {
-            tenant,
-            time: time.0,
-            id,
-            identity: Identity {
-                name: &member.name,
-                principal: named("principal", &member.name),
-                app: named("app", &member.name),
-                owner_tenant: tenant,
-                azure_resource: "",
-            },
-            source: (ip, country),
-            user_agent: &look.agent,
-            method,
-            uri,
-            status: 200,
-            bytes: 2_000,
-            roles: "Directory.Read.All",
-            credential: look.kind,
-            token: self.token.0,
-            issued: self.token.1,
-        };
-        let mut line = Vec::with_capacity(4_096);
-        write_call(&mut line, &event);
-        self.records.push((time.0 + 5 * MINUTE, id, line));
-        self
-    }
-
-    /// Adds a secret to the principal of that name. `actor` is a user principal name.
-    pub fn adds_credential(mut self, time: Timestamp, actor: &str, key: &str, principal: &str) -> Self {
-        let member = self.member(principal);
-        let added = Credential { kind: CredentialKind::Secret, key: named("key", key) };
-        let before = member.keys.clone();
-        member.keys.push(added);
-        let after = member.keys.clone();
-        let audits = credentials_changed(&person(actor), self.find(principal).subject(), &before, &after);
-        self.push_audits(time, audits);
-        self
-    }
-
-    /// Removes a secret or certificate from the principal of that name.
-    pub fn removes_credential(mut self, time: Timestamp, actor: &str, key: &str, principal: &str) -> Self {
-        let member = self.member(principal);
-        let before = member.keys.clone();
-        member.keys.retain(|credential| credential.key != named("key", key));
-        let after = member.keys.clone();
-        let audits = credentials_changed(&person(actor), self.find(principal).subject(), &before, &after);
-        self.push_audits(time, audits);
-        self
-    }
-
-    /// Gives an application role of an API.
-    pub fn assigns_app_role(
-        mut self,
-        time: Timestamp,
-        actor: &str,
-        principal: &str,
-        resource: &str,
-        role: &str,
-    ) -> Self {
-        let api = principal_of_resource(named("tenant", "scenario"), resource_app(resource));
-        let subject = self.find(principal).subject();
-        let audits = app_role_assigned(&person(actor), subject, (api, resource), role, time.0);
-        self.push_audits(time, audits);
-        self
-    }
-
-    /// Adds a federated credential: tokens of `issuer` for `subject` will do from now on.
-    pub fn adds_federated_credential(
-        mut self,
-        time: Timestamp,
-        actor: &str,
-        key: &str,
-        principal: &str,
-        (issuer, subject): (&str, &str),
-    ) -> Self {
-        let member = self.find(principal).subject();
-        let audits = federation_added(&person(actor), member, named("key", key), issuer, subject);
-        self.push_audits(time, audits);
-        self
-    }
-
     /// The records as JSON lines, in the order of delivery.
     pub fn into_records(mut self) -> Vec<Vec<u8>> {
         self.records.sort_by_key(|(delivered, order, _)| (*delivered, *order));
@@ -378,26 +291,15 @@ impl Scenario {
         text
     }
 
-    fn find(&self, name: &str) -> &Member {
-        self.principals
-            .iter()
-            .find(|principal| principal.name == name)
-            .expect("the scenario has this principal")
-    }
-
-    fn member(&mut self, name: &str) -> &mut Member {
-        self.principals
-            .iter_mut()
-            .find(|principal| principal.name == name)
-            .expect("the scenario has this principal")
-    }
-
     fn push_sign_in(&mut self, time: Timestamp, change: impl FnOnce(Look) -> Look) {
         let id = self.next_id();
         let delay = self.rng.between(28 * SECOND, 300 * SECOND);
         self.token = (id, time.0);
-        let member = self.current().clone();
-        let look = change(member.look);
+        if let Some(member) = self.principals.last_mut() {
+            member.tokens.push((time.0, id));
+        }
+        let member = self.current();
+        let look = change(member.look.clone());
         let (ip, country) = source(&look.address, look.country.as_deref());
         let azure_resource = format!(
             "/subscriptions/{}/resourcegroups/rg1/providers/Microsoft.Compute/virtualMachines/{}",
@@ -438,18 +340,6 @@ impl Scenario {
         write_sign_in(&mut line, &event);
         self.records.push((delivered, id, line));
     }
-
-    fn push_audits(&mut self, time: Timestamp, audits: Vec<Audit>) {
-        let correlation = self.next_id();
-        for (n, audit) in audits.into_iter().enumerate() {
-            let id = self.next_id();
-            let time = time.0 + n as i64 * 12_345;
-            let mut line = Vec::new();
-            let audit = Audit { correlation, ..audit };
-            write_audit(&mut line, named("tenant", "scenario"), time, id, &audit);
-            self.records.push((time + 2 * MINUTE, id, line));
-        }
-    }
 }
 
 /// The address, and the country that is stated or that its network has.
@@ -464,105 +354,5 @@ fn resource_app(name: &str) -> Guid {
     known.map_or_else(|| named("app", name), |resource| resource.app)
 }
 
-fn person(user_principal_name: &str) -> Actor {
-    Actor::User {
-        id: named("user", user_principal_name),
-        user_principal_name: user_principal_name.to_owned(),
-        ip: IpAddr::from([203, 0, 113, 20]),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(scenario: Scenario) -> Vec<serde_json::Value> {
-        scenario.into_records().iter().map(|line| serde_json::from_slice(line).expect("valid JSON")).collect()
-    }
-
-    #[test]
-    fn a_stolen_secret_is_ten_lines() {
-        let records = parsed(
-            Scenario::new(1)
-                .principal("svc-a", |s| s.address("87.130.4.10").key("k1"))
-                .polls(0..10, 6)
-                .sign_in(at(9, 3, 0), |s| s.address("89.108.100.7").agent("curl/8.5.0").failed(7_000_215)),
-        );
-        assert_eq!(records.len(), 41);
-        let stolen = records.iter().find(|r| r["resultType"] == "7000215").expect("the failure");
-        assert_eq!(stolen["properties"]["servicePrincipalId"], service_principal_id("svc-a").as_str());
-        assert_eq!(stolen["properties"]["location"]["countryOrRegion"], "RU");
-        assert_eq!(stolen["properties"]["servicePrincipalCredentialKeyId"], "");
-        assert_eq!(records[0]["properties"]["servicePrincipalCredentialKeyId"], key_id("k1").as_str());
-        assert_eq!(records[0]["tenantId"], tenant_id().as_str());
-        assert_eq!(records[0]["properties"]["appId"], app_id("svc-a").as_str());
-    }
-
-    #[test]
-    fn changes_are_audited() {
-        let records = parsed(
-            Scenario::new(1)
-                .principal("svc-a", |s| s)
-                .adds_credential(at(1, 9, 0), "anna@contoso.example", "k2", "svc-a")
-                .removes_credential(at(2, 9, 0), "anna@contoso.example", "k1", "svc-a")
-                .assigns_app_role(
-                    at(3, 9, 0),
-                    "anna@contoso.example",
-                    "svc-a",
-                    "Microsoft Graph",
-                    "Mail.Read",
-                )
-                .adds_federated_credential(
-                    at(4, 9, 0),
-                    "anna@contoso.example",
-                    "f1",
-                    "svc-a",
-                    ("https://token.actions.githubusercontent.com", "repo:contoso/web:ref:refs/heads/main"),
-                ),
-        );
-        let properties =
-            |n: usize| records[n]["properties"]["targetResources"][0]["modifiedProperties"].clone();
-        let keys = |n, side: &str| -> Vec<String> {
-            serde_json::from_str(properties(n)[0][side].as_str().expect("text"))
-                .expect("a list inside a string")
-        };
-        assert_eq!(keys(0, "oldValue").len(), 1);
-        assert!(
-            keys(0, "newValue")[1].starts_with(&format!("[KeyIdentifier={},KeyType=Password", key_id("k2")))
-        );
-        assert_eq!(keys(2, "newValue").len(), 1);
-        assert_eq!(
-            records[0]["operationName"],
-            "Update application \u{2013} Certificates and secrets management "
-        );
-        assert_eq!(properties(4)[1]["newValue"], "\"Mail.Read\"");
-        let federated: serde_json::Value =
-            serde_json::from_str(properties(5)[0]["newValue"].as_str().expect("text"))
-                .expect("a list inside a string");
-        assert_eq!(federated[0]["Id"], key_id("f1").as_str());
-    }
-
-    #[test]
-    fn hosted_runners_change_their_address() {
-        let records = parsed(
-            Scenario::new(3)
-                .principal("gh-deploy", |s| s.federated("f1"))
-                .runs_on_hosted_runners(0..5, 8)
-                .managed_identity("vm-a", |s| s)
-                .polls(5..6, 12)
-                .calls(at(5, 13, 0), "GET", "https://graph.microsoft.com/v1.0/users", |s| {
-                    s.address("99.32.0.1")
-                }),
-        );
-        let mut addresses: Vec<&str> = records.iter().filter_map(|r| r["callerIpAddress"].as_str()).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        assert_eq!(addresses.len(), 40 + 1);
-        let call = records.last().expect("the call");
-        let token = &records[records.len() - 2]["properties"]["uniqueTokenIdentifier"];
-        assert_eq!(&call["properties"]["signInActivityId"], token);
-        assert_eq!(call["properties"]["servicePrincipalId"], service_principal_id("vm-a").as_str());
-        let managed = records.iter().filter(|r| r["category"] == "ManagedIdentitySignInLogs").count();
-        assert_eq!(managed, 2);
-    }
-}
+mod tests;
