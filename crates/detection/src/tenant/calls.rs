@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use countersign_model::event::{ApiActivity, CredentialKind, SignInKind};
 use countersign_model::finding::LearningState;
-use countersign_model::id::{Id, ServicePrincipalId};
+use countersign_model::id::Id;
 use countersign_model::risk::{RiskEventType, RiskLevel};
 use countersign_model::source::Enrichment;
 use countersign_model::time::Timestamp;

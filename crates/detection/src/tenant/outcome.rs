@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_model::event::SignInKind;
 use countersign_model::finding::{Finding, LearningState, Notice};
-use countersign_model::risk::{RiskDetail, RiskEventType, RiskLevel, RiskState, RiskyServicePrincipal};
+use countersign_model::risk::{RiskDetail, RiskLevel, RiskState, RiskyServicePrincipal};
 use countersign_model::source::HostingClass;
 use countersign_model::time::Timestamp;
 
