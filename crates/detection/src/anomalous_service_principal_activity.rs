@@ -3,8 +3,9 @@
 //! lands where the surprise is larger, on both where both are strong.
 
 use crate::constants::{
-    ACTOR_NEW_ATTACK, ACTOR_TERM_MAX, BURST_SHAPE, PLACE_NEW_ATTACK, PLACE_WEIGHT, SHAPE_ATTACK,
-    SHAPE_WEIGHT, TARGET_WEIGHT, TIER_0_ATTACK, TIER_0_USUAL, TIER_ATTACK, TRUST_ATTACK, TRUST_USUAL,
+    ACTOR_NEW_ATTACK, ACTOR_TERM_MAX, BURST_SHAPE, NEWCOMER_ATTACK, PLACE_NEW_ATTACK, PLACE_WEIGHT,
+    SHAPE_ATTACK, SHAPE_WEIGHT, TARGET_WEIGHT, TIER_0_ATTACK, TIER_0_USUAL, TIER_ATTACK, TRUST_ATTACK,
+    TRUST_USUAL,
 };
 use crate::directory::change::{IssuerClass, Trust};
 use crate::directory::operations::Operation;
@@ -27,6 +28,8 @@ pub(crate) struct Circumstances<'c> {
     /// Whether the actor changed this identity before; `None` for an identity without a past.
     pub(crate) knows_actor: Option<bool>,
     pub(crate) new_actor_rate: f64,
+    /// The actor never made a privileged change in this tenant, and the rate of that.
+    pub(crate) newcomer_rate: Option<f64>,
     /// Chance of the properties that changed.
     pub(crate) shape_share: f64,
     /// The actor acts from a network it never used, and the rate of that.
@@ -98,6 +101,8 @@ pub(crate) struct Parts {
     pub(crate) shape: f64,
     pub(crate) place: f64,
     pub(crate) burst: f64,
+    /// It adds or widens a trust.
+    pub(crate) is_trust: bool,
 }
 
 /// Weighs a change.
@@ -115,6 +120,7 @@ pub(crate) fn parts(change: &Circumstances<'_>) -> Parts {
         parts.authority = (TIER_ATTACK[tier as usize] / share).ln();
     }
     if let Some(trust) = change.trust {
+        parts.is_trust = true;
         let class = match (trust.class, change.is_known_issuer) {
             (_, true) => (0.10_f64 / 0.60).ln(),
             (IssuerClass::WellKnown, false) => (0.30_f64 / 0.30).ln(),
@@ -130,10 +136,13 @@ pub(crate) fn parts(change: &Circumstances<'_>) -> Parts {
         (1.0 - TIER_0_ATTACK, 1.0 - TIER_0_USUAL)
     };
     parts.target = TARGET_WEIGHT * (attack / usual).ln();
-    parts.actor = match change.knows_actor {
-        None => 0.0,
-        Some(false) => (ACTOR_NEW_ATTACK / change.new_actor_rate).ln(),
-        Some(true) => ((1.0 - ACTOR_NEW_ATTACK) / (1.0 - change.new_actor_rate).max(0.05)).ln(),
+    parts.actor = match (change.newcomer_rate, change.knows_actor) {
+        (Some(rate), _) => (NEWCOMER_ATTACK / rate).ln(),
+        (None, None) => 0.0,
+        (None, Some(false)) => (ACTOR_NEW_ATTACK / change.new_actor_rate).ln(),
+        (None, Some(true)) => {
+            ((1.0 - ACTOR_NEW_ATTACK - NEWCOMER_ATTACK) / (1.0 - change.new_actor_rate).max(0.05)).ln()
+        }
     };
     parts.shape = SHAPE_WEIGHT * (SHAPE_ATTACK / change.shape_share).ln().max(-1.0);
     if let Some(rate) = change.new_place_rate {
@@ -193,6 +202,7 @@ mod tests {
             is_tier_0: false,
             knows_actor: Some(true),
             new_actor_rate: 0.1,
+            newcomer_rate: None,
             shape_share: 0.9,
             new_place_rate: None,
             burst: Some((1.0, 5.0)),

@@ -4,12 +4,13 @@
 use countersign_model::time::Timestamp;
 
 use crate::constants::{
-    API_COLD_DAYS, CLASS_DAYS, HALF_LIFE_DAYS, LEVEL_GAIN, OBJECTS_GAIN, QUARANTINE_DAYS_SEEN, SEASON_GAIN,
-    SHAPE_GAIN, SHAPE_MAX, SHAPE_MIN, SHAPE_YOUNG, SLOW_GAIN, TEMPLATE_DAYS, WINSOR_DEVIATIONS, YOUNG_DAYS,
+    API_COLD_DAYS, BREADTH_MIN, CLASS_DAYS, DAY_LN_MAX, DAY_LN_MIN, HALF_LIFE_DAYS, LEVEL_GAIN, OBJECTS_GAIN,
+    QUARANTINE_DAYS_SEEN, SEASON_GAIN, SHAPE_GAIN, SHAPE_MAX, SHAPE_MIN, SHAPE_YOUNG, SLOW_GAIN,
+    TEMPLATE_DAYS, WINSOR_DEVIATIONS, YOUNG_DAYS,
 };
 use crate::distinct::Distinct;
 use crate::hurdle::{Hurdle, Rate};
-use crate::request::{Class, Request};
+use crate::request::Request;
 use crate::tail::{negative_binomial, normal_quantile};
 
 /// Hours of a week.
@@ -50,6 +51,8 @@ pub(crate) struct Now {
     pub(crate) classes: u64,
     /// What happens today is not learnt: a finding calls somebody.
     pub(crate) held: bool,
+    /// Strongest evidence of this day.
+    pub(crate) day_ln: Option<f32>,
     /// Words for a finding, once something is new.
     pub(crate) shown: Option<Box<Shown>>,
 }
@@ -97,7 +100,6 @@ pub(crate) struct ApiProfile {
     busiest: [u8; DAYS_KEPT],
     templates: [Template; 24],
     classes: u64,
-    first_hour: i64,
     active_days: u16,
     /// Decayed hours and days with calls.
     hours: f32,
@@ -119,6 +121,9 @@ pub(crate) struct ApiProfile {
     /// Moving average of the hours' normal scores, and hours for which it has been high.
     slow: f32,
     pub(crate) slow_hours: u16,
+    /// Evidence of the days before, as a Shiryaev–Roberts statistic: after each day `(R + 1) E`. It reaches `x` once
+    /// in `x` harmless days at most, so that slow enumeration adds up.
+    carried: f32,
     /// Tokens whose place of issue and of use are both known, and those where they differ.
     pub(crate) tokens: f32,
     pub(crate) tokens_elsewhere: f32,
@@ -132,7 +137,6 @@ impl ApiProfile {
             busiest: [0; DAYS_KEPT],
             templates: [Template::default(); 24],
             classes: 0,
-            first_hour: time.hour(),
             active_days: 1,
             hours: 0.0,
             days: 0.0,
@@ -147,6 +151,7 @@ impl ApiProfile {
             class_days: Hurdle::default(),
             slow: 0.0,
             slow_hours: 0,
+            carried: 0.0,
             tokens: 0.0,
             tokens_elsewhere: 0.0,
             now: Now { hour: time.hour(), judge_at: 1, judge_errors_at: 8, ..Now::default() },
@@ -273,6 +278,12 @@ impl ApiProfile {
             self.level = (self.level * (1.0 + LEVEL_GAIN * (ratio as f32 - 1.0))).clamp(0.05, 20.0);
         }
         (self.today, self.expected_today) = (0.0, 0.0);
+        if !self.now.held {
+            // A day on which nothing was new speaks against an attack as far as the absence of novelty may.
+            let day_ln = f64::from(self.now.day_ln.unwrap_or(BREADTH_MIN.ln() as f32));
+            self.carried = (self.carried + 1.0) * day_ln.clamp(DAY_LN_MIN, DAY_LN_MAX).exp() as f32;
+            self.carried = self.carried.min(CARRIED_MAX);
+        }
         let passed = (next - day).min(400);
         for emptied in day + 1..=next.min(day + DAYS_KEPT as i64) {
             self.busiest[emptied.rem_euclid(DAYS_KEPT as i64) as usize] = 0;
@@ -421,9 +432,9 @@ impl ApiProfile {
         )
     }
 
-    /// Bits of all classes it has asked for.
-    pub(crate) fn knows_class(&self, class: Class) -> bool {
-        self.classes >> class.index() & 1 == 1 && self.now.new_classes >> class.index() & 1 == 0
+    /// Logarithm of what the days before add to today's evidence; never less than nothing.
+    pub(crate) fn carried_ln(&self) -> f64 {
+        f64::from(self.carried.max(1.0)).ln()
     }
 
     /// The moving average of normal scores, in its standard errors.
@@ -436,6 +447,9 @@ impl ApiProfile {
 const SLOW_ERROR: f64 = 0.123_4;
 /// Six of them (design, 11.3).
 const SLOW_LIMIT: f32 = 0.740_6;
+
+/// Most that may be carried: beyond it an incident is open.
+const CARRIED_MAX: f32 = 1e6;
 
 /// Classes of the directory among these bits.
 pub(crate) fn directory(classes: u64) -> u32 {
@@ -454,6 +468,7 @@ fn unpack(packed: u8) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Class;
     use countersign_model::time::HOUR;
 
     fn at(hour: i64) -> Timestamp {
@@ -505,7 +520,7 @@ mod tests {
         profile.note(&request(2, Class::Roles), false, 0, || unreachable_words());
         profile.now.held = true;
         profile.advance(at(29 * 24));
-        assert!(!profile.knows_class(Class::Roles));
+        assert_eq!(profile.classes >> Class::Roles.index() & 1, 0);
         let noted = profile.note(&request(2, Class::Roles), false, 0, || unreachable_words());
         assert!(noted.is_new && noted.judge);
     }

@@ -290,11 +290,18 @@ pub const ERROR_SHARE: f64 = 0.02;
 pub const ERROR_SHAPE: f64 = 0.3;
 /// Weight of the error evidence (design, 11.3).
 pub const ERROR_WEIGHT: f64 = 0.5;
+/// Chance that a day brings several times the usual calls without any attack: scaling out every 60 days and a backfill
+/// every 90 (design, 10).
+pub const SURGE: f64 = 1.0 / 36.0;
+/// The same of mail, files and secrets: a restore or a re-index twice a year.
+pub const SURGE_SENSITIVE: f64 = 1.0 / 180.0;
 /// Weight of volume beside breadth (design, 11.3).
 pub const VOLUME_SHARE: f64 = 0.2;
 /// Least that an absence of new requests takes away (design, 11.3).
 pub const BREADTH_MIN: f64 = 0.3;
-/// Share of calls for mail, files, chats or secrets from which on volume alone may be high (design, 11.3).
+/// Tokens of which the place of use is known, from which on another place can be a surprise.
+pub const ELSEWHERE_TOKENS_MIN: f32 = 5.0;
+/// Share of calls for mail, files, chats or secrets from which on volume alone calls somebody (design, 11.3).
 pub const SENSITIVE_SHARE: f64 = 0.5;
 
 /// Chance that a token of a workload is used in another network than the one it was issued to, before anything is
@@ -309,16 +316,25 @@ pub const ELSEWHERE_ATTACK: f64 = 0.9;
 /// Time for which tokens are remembered (design, 2: tokens with continuous access evaluation live 20 to 28 h).
 pub const REMEMBERS_TOKENS: i64 = 28 * HOUR;
 
-/// Strength of what an actor's kind does, in runs of the actor itself (design, 11.1).
+/// Strength of its kind's novelty rate, in runs of the actor itself (design, 11.1).
 pub const ACTOR_CHANGES: f64 = 5.0;
+/// Chance that a run of an actor with a past is an operation it never did, before anything is learnt: people and
+/// applications. Most applications have one duty.
+pub const NEW_OPERATION_RATE: [f64; 2] = [0.10, 0.05];
+/// Privileged changes from which on an actor that is new to the tenant is a surprise: before, everybody is.
+pub const NEWCOMER_CHANGES_MIN: f64 = 20.0;
+/// Chance that a privileged change is made by an actor who never made any, before anything is learnt.
+pub const NEWCOMER_RATE: f64 = 0.1;
+/// The same for an attacker: a taken account that does not administer, or one made for the purpose.
+pub const NEWCOMER_ATTACK: f64 = 0.35;
 /// Strength of what the tenant does, in runs of one kind of actor.
 pub const KIND_CHANGES: f64 = 20.0;
 /// Strength of what is assumed of all tenants, in runs of the tenant.
 pub const TENANT_CHANGES: f64 = 100.0;
 /// Chance that an identity with a past is changed by somebody who never changed it: teams share their applications.
 pub const NEW_ACTOR_RATE: f64 = 0.2;
-/// The same for an attacker: the owner's own account is taken in three of ten.
-pub const ACTOR_NEW_ATTACK: f64 = 0.7;
+/// The same for an attacker, newcomers to the tenant left out: the owner's own account is taken in three of ten.
+pub const ACTOR_NEW_ATTACK: f64 = 0.35;
 /// Chance that an actor changes the directory from a network it never used: people travel.
 pub const NEW_PLACE_RATE: f64 = 0.1;
 /// The same for an attacker, as for the source of a sign-in.
@@ -371,6 +387,9 @@ pub const SILENT_EXPECTED_MIN: f64 = 5.0;
 pub const PATTERN_ATTACK: f64 = 0.3;
 /// Strength, in identity-days, of the assumption that a pattern is met on half of one.
 pub const PATTERN_DAYS: f64 = 50.0;
+
+/// Evidence from which on an occasion joins an incident that is open: ln 10.
+pub const JOIN_LN: f64 = std::f64::consts::LN_10;
 
 /// An incident takes no further events after this long without one; the next opens another.
 pub const INCIDENT_QUIET: i64 = 7 * DAY;

@@ -1,14 +1,14 @@
 //! Who changes the directory how: what one actor is used to do, who is used to change one identity, and what is usual
 //! in the tenant.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use countersign_model::time::{HOUR, Timestamp};
 use foldhash::fast::FixedState;
 
 use crate::constants::{
-    ACTOR_CHANGES, HALF_LIFE_DAYS, KIND_CHANGES, NEW_ACTOR_RATE, NEW_PLACE_RATE, SHAPE_NEW_RATE,
-    TENANT_CHANGES, TIER_USUAL,
+    ACTOR_CHANGES, HALF_LIFE_DAYS, KIND_CHANGES, NEW_ACTOR_RATE, NEW_OPERATION_RATE, NEW_PLACE_RATE,
+    NEWCOMER_CHANGES_MIN, NEWCOMER_RATE, SHAPE_NEW_RATE, TENANT_CHANGES, TIER_USUAL,
 };
 use crate::directory::operations::{OPERATIONS, Operation};
 use crate::directory::permissions::Tier;
@@ -28,6 +28,17 @@ struct Slot {
     hour: u32,
 }
 
+impl Slot {
+    fn is(self, operation: Operation) -> bool {
+        self.is_used && self.operation == operation as u8
+    }
+
+    /// Its only run is that of the hour of `time`.
+    fn began_in(self, time: Timestamp) -> bool {
+        self.weight <= 64 && self.hour == time.hour() as u32
+    }
+}
+
 /// What one actor, a person or an application, is used to do.
 #[derive(Clone, Debug)]
 pub(crate) struct ActorProfile {
@@ -35,6 +46,8 @@ pub(crate) struct ActorProfile {
     day: i32,
     /// Networks that it acts from.
     places: [u32; 4],
+    /// It has made a privileged change before.
+    pub(crate) is_privileged: bool,
     /// Identities touched by privileged operations within the current ten minutes, and how many that ever were.
     window: Distinct,
     window_start: Timestamp,
@@ -48,6 +61,7 @@ impl ActorProfile {
             slots: [Slot::default(); 24],
             day: 0,
             places: [0; 4],
+            is_privileged: false,
             window: Distinct::default(),
             window_start: Timestamp::default(),
             busiest: 0,
@@ -55,15 +69,33 @@ impl ActorProfile {
         }
     }
 
-    fn runs(&self) -> f64 {
-        self.slots.iter().map(|slot| f64::from(slot.weight) / 64.0).sum()
+    /// Probability that its next operation is this one: a share of what it does, or, of what it never did, its
+    /// novelty rate (Good–Turing, shrunk to its kind's) times how common the operation is among its kind.
+    pub(crate) fn probability(
+        &self,
+        operation: Operation,
+        of_its_kind: f64,
+        kind_novelty: f64,
+        time: Timestamp,
+    ) -> f64 {
+        // The bulk of this hour does not explain itself.
+        let before = || self.slots.iter().filter(|slot| slot.is_used && !slot.began_in(time));
+        let runs: f64 = before().map(|slot| f64::from(slot.weight) / 64.0).sum();
+        if runs < 0.5 {
+            return of_its_kind;
+        }
+        let once = before().filter(|slot| slot.weight <= 64).count() as f64;
+        let novelty = (ACTOR_CHANGES * kind_novelty + once) / (ACTOR_CHANGES + runs);
+        match self.slots.iter().find(|slot| slot.is(operation) && !slot.began_in(time)) {
+            Some(slot) => (1.0 - novelty.min(0.9)) * f64::from(slot.weight) / 64.0 / runs,
+            // What an actor takes up is half as its kind's runs are, half any operation: runs are mostly upkeep.
+            None => (novelty * f64::midpoint(of_its_kind, 1.0 / OPERATIONS.len() as f64)).max(1e-6),
+        }
     }
 
-    /// Probability that its next operation is this one, given what its kind of actor does.
-    pub(crate) fn probability(&self, operation: Operation, of_its_kind: f64) -> f64 {
-        let own = self.slots.iter().find(|slot| slot.is_used && slot.operation == operation as u8);
-        let count = own.map_or(0.0, |slot| f64::from(slot.weight) / 64.0);
-        (count + ACTOR_CHANGES * of_its_kind) / (self.runs() + ACTOR_CHANGES)
+    /// True when it did this operation before the hour of `time`: a bulk is new as a whole.
+    pub(crate) fn has_done(&self, operation: Operation, time: Timestamp) -> bool {
+        self.slots.iter().any(|slot| slot.is(operation) && !slot.began_in(time))
     }
 
     /// Notes an operation; true when it counts as a run.
@@ -111,15 +143,15 @@ impl ActorProfile {
         (self.window.count(), f64::from(self.busiest))
     }
 
-    /// Notes the network that it acts from; true when it had others and not this one.
-    pub(crate) fn is_new_place(&mut self, network: u32) -> bool {
-        if network == 0 || self.places.contains(&network) {
-            return false;
+    /// Notes the network that it acts from: `Some(true)` when it had others and not this one, `None` when it had none.
+    pub(crate) fn is_new_place(&mut self, network: u32) -> Option<bool> {
+        let had_any = self.places[0] != 0;
+        let is_new = network != 0 && !self.places.contains(&network);
+        if is_new {
+            self.places.rotate_right(1);
+            self.places[0] = network;
         }
-        let is_first = self.places[0] == 0;
-        self.places.rotate_right(1);
-        self.places[0] = network;
-        !is_first
+        had_any.then_some(is_new)
     }
 
     /// True when it has done something before.
@@ -169,11 +201,19 @@ pub(crate) struct DirectoryHabits {
     /// Changes whose place is known, and those from a new one.
     places: f64,
     new_places: f64,
+    /// Networks that changes are made from.
+    networks: HashSet<u32, FixedState>,
     /// Grants by tier.
     tiers: [f64; 4],
     /// Properties that change together, by operation.
     shapes: HashMap<(u8, u32), f64, FixedState>,
     shape_runs: HashMap<u8, f64, FixedState>,
+    /// Runs of actors with a past, by kind, and those that were operations they never did.
+    seasoned: [f64; 2],
+    novelties: [f64; 2],
+    /// Privileged changes, and those by actors who never made one.
+    privileged: f64,
+    by_newcomer: f64,
     pub(crate) issuers: HashMap<String, u32, FixedState>,
 }
 
@@ -186,9 +226,14 @@ impl Default for DirectoryHabits {
             by_new_actor: 0.0,
             places: 0.0,
             new_places: 0.0,
+            networks: HashSet::default(),
             tiers: [0.0; 4],
             shapes: HashMap::default(),
             shape_runs: HashMap::default(),
+            seasoned: [0.0; 2],
+            novelties: [0.0; 2],
+            privileged: 0.0,
+            by_newcomer: 0.0,
             issuers: HashMap::default(),
         }
     }
@@ -212,6 +257,29 @@ impl DirectoryHabits {
         self.runs[kind as usize] += 1.0;
     }
 
+    /// Chance that a run of an actor with a past is an operation it never did.
+    pub(crate) fn novelty_rate(&self, kind: ActorKind) -> f64 {
+        let kind = kind as usize;
+        (self.novelties[kind] + KIND_CHANGES * NEW_OPERATION_RATE[kind])
+            / (self.seasoned[kind] + KIND_CHANGES)
+    }
+
+    pub(crate) fn note_novelty(&mut self, kind: ActorKind, is_new: bool) {
+        self.seasoned[kind as usize] += 1.0;
+        self.novelties[kind as usize] += f64::from(u8::from(is_new));
+    }
+
+    /// Chance that a privileged change is made by who never made one; `None` while everybody is new.
+    pub(crate) fn newcomer_rate(&self) -> Option<f64> {
+        (self.privileged >= NEWCOMER_CHANGES_MIN)
+            .then(|| (self.by_newcomer + 10.0 * NEWCOMER_RATE) / (self.privileged + 10.0))
+    }
+
+    pub(crate) fn note_privileged(&mut self, is_newcomer: bool) {
+        self.privileged += 1.0;
+        self.by_newcomer += f64::from(u8::from(is_newcomer));
+    }
+
     /// Chance that an identity with a past is changed by somebody new to it.
     pub(crate) fn new_actor_rate(&self) -> f64 {
         (self.by_new_actor + 10.0 * NEW_ACTOR_RATE) / (self.changes + 10.0)
@@ -225,6 +293,17 @@ impl DirectoryHabits {
     /// Chance that an actor with a place acts from a new one.
     pub(crate) fn new_place_rate(&self) -> f64 {
         (self.new_places + 10.0 * NEW_PLACE_RATE) / (self.places + 10.0)
+    }
+
+    /// True when changes are made from networks that are known, and this is none of them.
+    pub(crate) fn is_strange_place(&self, network: u32) -> bool {
+        self.places >= NEWCOMER_CHANGES_MIN && !self.networks.contains(&network)
+    }
+
+    pub(crate) fn note_network(&mut self, network: u32) {
+        if self.networks.len() < SHAPES_KEPT {
+            self.networks.insert(network);
+        }
     }
 
     pub(crate) fn note_place(&mut self, is_new: bool) {
@@ -267,6 +346,7 @@ mod tests {
     #[test]
     fn what_an_actor_always_does_is_probable_and_bulk_is_one_habit() {
         let habits = DirectoryHabits::default();
+        let novelty = habits.novelty_rate(ActorKind::Application);
         let add = Operation::AddServicePrincipalCredentials;
         let before = habits.probability(add, ActorKind::Application);
         let mut rotation = ActorProfile::new();
@@ -277,9 +357,13 @@ mod tests {
             }
         }
         assert_eq!(runs, 60, "fifty in an hour are one");
-        assert!(rotation.probability(add, before) > 0.8);
+        let later = Timestamp(61 * 24 * HOUR);
+        assert!(rotation.probability(add, before, novelty, later) > 0.8);
         let grant = Operation::AddAppRoleAssignment;
-        assert!(rotation.probability(grant, habits.probability(grant, ActorKind::Application)) < 0.001);
+        assert!(
+            rotation.probability(grant, habits.probability(grant, ActorKind::Application), novelty, later)
+                < 0.001
+        );
     }
 
     #[test]

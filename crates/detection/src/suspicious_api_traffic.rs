@@ -1,13 +1,13 @@
 //! `suspiciousAPITraffic`: calls of directory APIs that this identity does not make. Three channels: how much in an
 //! hour, against the season and a pooled empirical tail; how broad in a day, in new request templates and new classes
-//! of the directory; how many fail. Volume alone calls nobody above medium, breadth finds enumeration.
+//! of the directory; how many fail. Volume alone is medium at most, breadth finds enumeration.
 
 use countersign_model::risk::RiskLevel;
 
 use crate::assessment::Assessment;
 use crate::constants::{
     BREADTH_MIN, ELSEWHERE_ATTACK, ELSEWHERE_RATE, ELSEWHERE_RATE_MIN, ELSEWHERE_TOKENS, ERROR_SHAPE,
-    ERROR_WEIGHT, SENSITIVE_SHARE, VOLUME_SHARE,
+    ERROR_WEIGHT, SENSITIVE_SHARE, SURGE, SURGE_SENSITIVE, VOLUME_SHARE,
 };
 use crate::hurdle::Rate;
 use crate::tail::{Tail, calibrate, negative_binomial};
@@ -63,9 +63,11 @@ pub(crate) fn score(traffic: &Traffic<'_>) -> Score {
     let breadth = f64::midpoint(calibrate(templates), calibrate(classes));
     let expected_errors = f64::from(traffic.calls) * traffic.error_share;
     let errors_p = negative_binomial(f64::from(traffic.errors), expected_errors, ERROR_SHAPE);
+    let noisy = if traffic.is_sensitive() { 1.0 - VOLUME_SHARE } else { VOLUME_SHARE };
     let has_errors = traffic.errors > 0 && !traffic.is_cold;
     Score {
-        volume: (1.0 - VOLUME_SHARE + VOLUME_SHARE * calibrate(volume_p)).ln(),
+        // Who reads mail or files came for them; of other attackers one in five makes noise.
+        volume: (1.0 - noisy + noisy * calibrate(volume_p)).ln(),
         breadth: breadth.max(BREADTH_MIN).ln(),
         // Errors alone are an expired permission; they count beside something else.
         errors: if has_errors {
@@ -92,14 +94,36 @@ fn volume(traffic: &Traffic<'_>) -> f64 {
     // Both count the same hour twice; half of the better one is no less than either's right.
     let hour = (2.0 * calls.min(objects)).min(1.0).max(calls.min(1.0) * 0.5);
     let day = 1.0 - (1.0 - hour).powf(traffic.hours_a_day);
+    let times = (f64::from(traffic.calls) / traffic.mean.max(1.0))
+        .max(traffic.objects / traffic.usual_objects.max(1.0));
+    let day = day.max(surge(times, traffic.is_sensitive()));
     if traffic.days_as_busy > 0 { day.max((traffic.days_as_busy as f64 + 1.0) / 32.0) } else { day }
+}
+
+/// Chance that a day brings so many times the usual without any attack: scaling out, backfills, restores. What is
+/// learnt of quiet months does not know them yet.
+fn surge(times: f64, is_sensitive: bool) -> f64 {
+    let rate = if is_sensitive { SURGE_SENSITIVE } else { SURGE };
+    // Log-uniform from 3 to 100 times; one in twenty is larger, and the more the rarer.
+    let within = 1.0 - 0.95 * ((times / 3.0).ln() / (100.0_f64 / 3.0).ln()).clamp(0.0, 1.0);
+    rate * within * (100.0 / times.max(100.0))
+}
+
+impl Traffic<'_> {
+    fn is_sensitive(&self) -> bool {
+        f64::from(self.sensitive) >= SENSITIVE_SHARE * f64::from(self.calls)
+    }
 }
 
 /// The highest level that such traffic may reach by itself.
 pub(crate) fn most(traffic: &Traffic<'_>, score: &Score) -> RiskLevel {
-    let is_sensitive = f64::from(traffic.sensitive) >= SENSITIVE_SHARE * f64::from(traffic.calls);
     let is_volume_alone = score.breadth + score.errors <= 0.0;
-    if is_volume_alone && !is_sensitive { RiskLevel::Medium } else { RiskLevel::High }
+    match (is_volume_alone, traffic.is_sensitive()) {
+        (false, _) => RiskLevel::High,
+        // Backfills, restores and month-ends are volume, too: of mail and files somebody should know, the rest is listed.
+        (true, true) => RiskLevel::Medium,
+        (true, false) => RiskLevel::Low,
+    }
 }
 
 /// F1: a token is used in another network than the one it was issued to. `class_ln` is how much farther than a
@@ -159,12 +183,14 @@ mod tests {
         let tail = known_tail();
         let broad = Traffic { new_templates: 12, new_classes: 9, ..steady(&tail) };
         assert!(score(&broad).ln() > 1_000_f64.ln(), "{:?}", score(&broad));
-        let loud = Traffic { calls: 4_000, days_as_busy: 0, ..steady(&tail) };
+        let loud = Traffic { calls: 40_000, days_as_busy: 0, ..steady(&tail) };
         let judged = score(&loud);
-        assert!(judged.ln() > 10_f64.ln() && most(&loud, &judged) == RiskLevel::Medium, "{judged:?}");
-        let mail = Traffic { sensitive: 4_000, ..loud };
-        assert_eq!(most(&mail, &score(&mail)), RiskLevel::High);
-        let month_end = Traffic { days_as_busy: 1, ..loud };
+        assert!(judged.ln() > 0.0 && most(&loud, &judged) == RiskLevel::Low, "{judged:?}");
+        let mail = Traffic { sensitive: 40_000, ..loud };
+        assert!(score(&mail).ln() > 100_f64.ln() && most(&mail, &score(&mail)) == RiskLevel::Medium);
+        let scaled_out = Traffic { calls: 400, sensitive: 400, days_as_busy: 0, ..steady(&tail) };
+        assert!(score(&scaled_out).ln() < 100_f64.ln(), "{:?}", score(&scaled_out));
+        let month_end = Traffic { days_as_busy: 1, ..mail };
         assert!(score(&month_end).ln() < 100_f64.ln(), "{:?}", score(&month_end));
     }
 

@@ -70,7 +70,7 @@ impl Tail {
     }
 
     /// Probability of a score this high or higher: as it was met; beyond what was met often, by an exponential fit to
-    /// the highest exceedances; never below one in what was met.
+    /// the highest exceedances. With fewer than can be fitted it is never below one in what was met.
     pub(crate) fn at(&self, score: f64) -> f64 {
         let total = self.hours();
         let above = |bin: usize| self.bins[bin..].iter().map(|bin| f64::from(*bin)).sum::<f64>();
@@ -90,7 +90,7 @@ impl Tail {
             .sum::<f64>()
             / exceedances;
         let fitted = exceedances / total * (-(score - start) / mean_excess.max(0.25)).exp();
-        fitted.max((met + 0.1) / (total + 1.0))
+        fitted.max(met / (total + 1.0)).max(1e-12)
     }
 }
 
@@ -137,6 +137,11 @@ mod tests {
             let ratio = tail.at(score) / (-score).exp();
             assert!((0.5..2.0).contains(&ratio), "{score}: {ratio}");
         }
-        assert!(tail.at(30.0) < 1e-5 && tail.at(30.0) >= 1e-7);
+        assert!(tail.at(30.0) < 1e-9);
+        let mut young = Tail::default();
+        for _ in 0..50 {
+            young.note(0.7);
+        }
+        assert!((young.at(30.0) - 1.0 / 51.0).abs() < 1e-9);
     }
 }

@@ -103,8 +103,9 @@ pub(crate) struct Tenant {
     actors: Map<u32, Box<ActorProfile>>,
     habits: DirectoryHabits,
     quality: Quality,
-    /// The last strong right that each actor gave to an application which the record does not name: time, record, words.
-    nameless_grants: Map<u32, (Timestamp, String, String)>,
+    /// The last strong right that each actor gave to an application which the record does not name: time, record, words,
+    /// evidence.
+    nameless_grants: Map<u32, (Timestamp, String, String, f64)>,
     issued: Issued,
     pooled: Pooled,
     user_days: Map<u64, UserDay>,

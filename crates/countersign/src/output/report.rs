@@ -741,6 +741,8 @@ fn dimension_words(dimension: &str) -> &str {
         "freshAuthority" => "Right less than a day old",
         "createUseDelete" => "Made, used and deleted",
         "chain" => "Completes a chain of changes",
+        "stepBefore" => "The step before it",
+        "daysBefore" => "Days before",
         "privilegeJump" => "New right used within a day",
         "pattern" => "Known pattern, rare here",
         "disabledByMicrosoft" => "Disabled by Microsoft",

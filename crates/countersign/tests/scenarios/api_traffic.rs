@@ -97,21 +97,19 @@ fn slow_enumeration_over_a_week_is_listed_at_least() {
 }
 
 #[test]
-fn a_burst_of_mail_reads_may_be_high_and_a_burst_of_ordinary_reads_is_medium_at_most() {
+fn a_burst_of_mail_reads_is_listed_and_a_burst_of_ordinary_reads_calls_nobody() {
     let mail = ["https://graph.microsoft.com/v1.0/users/{n}/mailFolders/inbox/messages/{n}"];
     let users = ["https://graph.microsoft.com/v1.0/users?$select=id&$top=100"];
     let burst = |uris: &[&str]| {
-        judge(archive(0..36).call_times(at(35, 14, 5)..at(35, 14, 50), 4_000, "GET", uris, |call| call))
+        judge(archive(0..36).call_times(at(35, 14, 5)..at(35, 14, 50), 12_000, "GET", uris, |call| call))
     };
     let ordinary = burst(&users);
-    assert!(
-        ordinary.pages().iter().all(|finding| finding.level == RiskLevel::Medium),
-        "{:#?}",
-        ordinary.findings
-    );
+    assert!(ordinary.pages().is_empty(), "{:#?}", ordinary.findings);
     let judged = burst(&mail);
     let findings = api_findings(&judged, "svc-archive");
-    assert!(findings.iter().any(|finding| has(finding, "UnusualVolume")), "{:#?}", judged.findings);
+    let loud = findings.iter().find(|finding| has(finding, "UnusualVolume"));
+    // A thousand times the usual is a restore once in years, and by itself no more than that.
+    assert_eq!(loud.map(|finding| finding.level), Some(RiskLevel::Low), "{:#?}", judged.findings);
 }
 
 #[test]
@@ -225,15 +223,20 @@ fn one_person_walking_through_the_directory_with_an_application_is_found_on_the_
 
 #[test]
 fn the_legacy_directory_api_is_watched_too() {
+    // What ROADrecon gathers.
     let legacy = [
         "users",
-        "groups",
-        "devices",
-        "servicePrincipals",
-        "applications",
         "tenantDetails",
+        "policies",
+        "servicePrincipals",
+        "groups",
+        "groups/{n}/members",
+        "applications",
+        "devices",
         "directoryRoles",
+        "roleDefinitions",
         "oauth2PermissionGrants",
+        "administrativeUnits",
     ]
     .map(|collection| format!("/v2/{{t}}/{collection}"));
     let uris: Vec<&str> = legacy.iter().map(String::as_str).collect();

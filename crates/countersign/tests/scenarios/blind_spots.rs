@@ -4,8 +4,8 @@ use countersign_model::risk::RiskLevel;
 use countersign_simulation::scenario::{By, at};
 
 use crate::api_traffic::{ENUMERATION, api_findings, archive};
-use crate::directory_changes::{administered, change_findings, found};
-use crate::{ADMIN, judge};
+use crate::directory_changes::{administered, change_findings, found, mallory};
+use crate::judge;
 
 /// Rules that ask for a user or an `@` in the initiator do not see it.
 #[test]
@@ -25,7 +25,7 @@ fn a_credential_added_by_an_application() {
 fn the_first_federated_credential_of_an_application() {
     let judged = judge(administered(0..60).adds_federated_credential(
         at(58, 3, 0),
-        "mallory@contoso.example",
+        mallory(),
         "f1",
         "svc-payroll",
         ("https://st123456.z6.web.core.windows.net/", "deploy"),
@@ -75,5 +75,4 @@ fn enumeration_with_an_app_only_token() {
         "{:#?}",
         judged.findings
     );
-    let _ = ADMIN;
 }

@@ -11,6 +11,15 @@ use crate::{ADMIN, CLOUD, FOREIGN_HOSTING, Judged, OFFICE, judge, no_page, tenan
 const OTHER_ADMIN: &str = "bruno@contoso.example";
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 
+/// Somebody who does not administer, from rented servers abroad.
+pub(crate) fn mallory() -> By {
+    By::user("mallory@contoso.example").address(FOREIGN_HOSTING)
+}
+
+fn from_the_office(name: &str) -> By {
+    By::user(name).address(OFFICE)
+}
+
 /// Two months of administration: two people and a rotation job that renews keys of the steady identities.
 pub(crate) fn administered(days: Range<i64>) -> Scenario {
     let mut scenario = tenant(days.clone())
@@ -21,7 +30,7 @@ pub(crate) fn administered(days: Range<i64>) -> Scenario {
         .principal("svc-payroll", |usual| usual.address(OFFICE).key("payroll"))
         .polls(days.clone(), 6);
     for day in days {
-        scenario = scenario.updates_users(at(day, 9, 5), ADMIN, 6).updates_users(
+        scenario = scenario.updates_users(at(day, 9, 5), from_the_office(ADMIN), 6).updates_users(
             at(day, 4, 0),
             By::application("svc-hr"),
             30,
@@ -34,6 +43,7 @@ pub(crate) fn administered(days: Range<i64>) -> Scenario {
         if day % 7 == 2 {
             let name = format!("svc-steady-{}", day % 6);
             let by = if day % 2 == 0 { ADMIN } else { OTHER_ADMIN };
+            let by = from_the_office(by);
             scenario =
                 scenario.assigns_app_role(at(day, 11, 0), by, &name, "Microsoft Graph", "User.Read.All");
         }
@@ -113,21 +123,15 @@ fn a_service_principal_made_global_administrator_pages() {
 fn consent_then_a_credential_and_owner_then_a_credential_are_chains() {
     let consent = judge(
         administered(0..60)
-            .assigns_app_role(
-                at(57, 3, 0),
-                "mallory@contoso.example",
-                "svc-steady-3",
-                "Microsoft Graph",
-                "Mail.Read",
-            )
-            .adds_credential(at(58, 3, 0), "mallory@contoso.example", "planted", "svc-steady-3"),
+            .assigns_app_role(at(57, 3, 0), mallory(), "svc-steady-3", "Microsoft Graph", "Mail.Read")
+            .adds_credential(at(58, 3, 0), mallory(), "planted", "svc-steady-3"),
     );
     let finding = found(&consent, "svc-steady-3", "ChainOfChanges");
     assert!(finding.event_ids.len() >= 2, "both records are named: {:?}", finding.event_ids);
     let owner = judge(
         administered(0..60)
-            .adds_owner(at(57, 3, 0), "mallory@contoso.example", "svc-steady-3", "mallory@contoso.example")
-            .adds_credential(at(57, 4, 0), "mallory@contoso.example", "planted", "svc-steady-3"),
+            .adds_owner(at(57, 3, 0), mallory(), "svc-steady-3", "mallory@contoso.example")
+            .adds_credential(at(57, 4, 0), mallory(), "planted", "svc-steady-3"),
     );
     found(&owner, "svc-steady-3", "ChainOfChanges");
 }
@@ -151,10 +155,10 @@ fn an_application_made_used_and_deleted_within_the_hour_pages() {
     let judged = judge(
         administered(0..60)
             .principal("svc-flash", |usual| usual.address(FOREIGN_HOSTING).key("flash"))
-            .registers(at(58, 3, 0), "mallory@contoso.example", "svc-flash")
-            .adds_credential(at(58, 3, 5), "mallory@contoso.example", "flash", "svc-flash")
+            .registers(at(58, 3, 0), mallory(), "svc-flash")
+            .adds_credential(at(58, 3, 5), mallory(), "flash", "svc-flash")
             .sign_ins([at(58, 3, 10), at(58, 3, 20)], |look| look)
-            .deletes_application(at(58, 3, 40), "mallory@contoso.example", "svc-flash"),
+            .deletes_application(at(58, 3, 40), mallory(), "svc-flash"),
     );
     let finding = found(&judged, "svc-flash", "CreateUseDelete");
     assert!(finding.level >= RiskLevel::Low, "{finding:#?}");
@@ -165,13 +169,7 @@ fn a_permission_that_is_used_within_hours_of_being_given_is_a_jump() {
     let mailbox = ["https://graph.microsoft.com/v1.0/users/{n}/messages"];
     let judged = judge(
         administered(0..60)
-            .assigns_app_role(
-                at(58, 1, 0),
-                "mallory@contoso.example",
-                "svc-payroll",
-                "Microsoft Graph",
-                "Mail.Read",
-            )
+            .assigns_app_role(at(58, 1, 0), mallory(), "svc-payroll", "Microsoft Graph", "Mail.Read")
             .principal("svc-payroll", |usual| usual)
             .sign_in(at(58, 2, 0), |look| look)
             .call_times(at(58, 2, 1)..at(58, 2, 20), 30, "GET", &mailbox, |call| call.roles("Mail.Read")),
@@ -197,13 +195,7 @@ fn a_trust_that_is_widened_is_drift_and_the_same_trust_for_another_pipeline_is_u
     let judged = judge(
         administered(0..60)
             .changes_federated_credentials(at(10, 9, 0), ADMIN, "svc-steady-1", &[], &[before])
-            .changes_federated_credentials(
-                at(58, 3, 0),
-                "mallory@contoso.example",
-                "svc-steady-1",
-                &[before],
-                &[after],
-            ),
+            .changes_federated_credentials(at(58, 3, 0), mallory(), "svc-steady-1", &[before], &[after]),
     );
     found(&judged, "svc-steady-1", "FederatedTrustDrift");
     let usual = (0..5).fold(administered(0..60), |scenario, number| {

@@ -6,7 +6,7 @@ use countersign_model::id::{AppId, Id};
 use super::names::{CI_ISSUERS, THROWAWAY_HOSTS, is_below};
 use super::operations::Operation;
 use super::permissions::{self, Tier};
-use crate::ledger::{keys, trusts};
+use crate::ledger::{Key, keys, trusts};
 use crate::order::hash32;
 
 /// A workload identity that a record concerns.
@@ -61,9 +61,8 @@ pub(crate) struct Change {
     pub(crate) subjects: Vec<Subject>,
     pub(crate) authority: Option<Authority>,
     pub(crate) trust: Option<Trust>,
-    /// Ids of credentials that were added, and taken away.
+    /// Ids of credentials that were added.
     pub(crate) added_keys: Vec<String>,
-    pub(crate) removed_keys: Vec<String>,
     /// Application permission that was taken away.
     pub(crate) revoked: Option<String>,
     /// Hash of which properties changed.
@@ -75,20 +74,15 @@ impl Change {
     /// not matter.
     pub(crate) fn of(audit: &DirectoryAudit<'_>) -> Change {
         let operation = Operation::parse(&spelled(&audit.operation));
-        let (mut added_keys, mut removed_keys, mut trust) = (Vec::new(), Vec::new(), None);
+        let (mut added_keys, mut trust) = (Vec::new(), None);
         let mut shape = 0_u32;
         for property in audit.targets.iter().flat_map(|target| &target.modified) {
             shape ^= hash32(property.name.as_bytes());
             match property.name.as_ref() {
                 "KeyDescription" => {
                     let (old, new) = (keys(&property.old), keys(&property.new));
-                    let missing = |from: &[crate::ledger::Key], than: &[crate::ledger::Key]| -> Vec<String> {
-                        let is_missing =
-                            |key: &&crate::ledger::Key| !than.iter().any(|other| other.id == key.id);
-                        from.iter().filter(is_missing).map(|key| key.id.clone()).collect()
-                    };
-                    added_keys.extend(missing(&new, &old));
-                    removed_keys.extend(missing(&old, &new));
+                    let is_added = |key: &Key| !old.iter().any(|other| other.id == key.id);
+                    added_keys.extend(new.into_iter().filter(is_added).map(|key| key.id));
                 }
                 "FederatedIdentityCredentials" => trust = drift(&property.old, &property.new),
                 _ => {}
@@ -104,7 +98,6 @@ impl Change {
             authority: authority(audit, operation),
             trust,
             added_keys,
-            removed_keys,
             revoked,
             shape,
         }

@@ -15,7 +15,7 @@ use super::Tenant;
 use super::incidents::finding_id;
 use crate::assessment::Assessment;
 use crate::budget::Policy;
-use crate::constants::{FAR_CLASS, SUPPORT};
+use crate::constants::{FAR_CLASS, JOIN_LN, SUPPORT};
 use crate::incident::{Case, Incident, Source};
 use crate::order::hash64;
 
@@ -79,6 +79,8 @@ impl Tenant {
         let [low, ..] = policy.budget.thresholds();
         let open = self.open_incident(at, opening.event_type, opening.reason, opening.time);
         let number = match open {
+            // What speaks for nothing by itself belongs to no incident.
+            Some(_) if assessment.alone() < JOIN_LN => return None,
             Some(number) => {
                 if let Case::Assessed(earlier) = &mut self.incidents[number].case {
                     earlier.join(assessment);
@@ -133,13 +135,14 @@ impl Tenant {
         number
     }
 
-    /// Two detections of different kinds on one identity within days, each strong by itself, support each other: a
-    /// new place to sign in from and requests never sent before have no harmless cause in common.
+    /// Two detections of different kinds on one identity within days, each worth listing by itself, support each other:
+    /// a place far from all others and requests never sent before have no harmless cause in common. A place near the
+    /// others may have: a deployment.
     pub(super) fn support(&mut self, policy: Policy, at: usize) {
         if self.principals[at].incidents.len() < 2 {
             return;
         }
-        let [_, medium, _] = policy.budget.thresholds();
+        let [low, ..] = policy.budget.thresholds();
         let speaks = |incident: &Incident| match (&incident.case, incident.risk_event_type) {
             // Its indicator supports the sign-in incident already.
             (_, RiskEventType::InvestigationsThreatIntelligence) => false,
@@ -154,7 +157,7 @@ impl Tenant {
             .copied()
             .filter(|number| {
                 let incident = &self.incidents[*number as usize];
-                speaks(incident) && incident.ln() >= medium
+                speaks(incident) && incident.ln() >= low
             })
             .collect();
         for number in &strong {

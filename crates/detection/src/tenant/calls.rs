@@ -17,7 +17,9 @@ use crate::assessment::Assessment;
 use crate::baseline::Table;
 use crate::budget::Policy;
 use crate::calibration::Family;
-use crate::constants::{ASSUMPTIONS, Dimension, ERROR_SHARE, FIRST_CLASSES, SLOW_HOURS, USER_CLASSES};
+use crate::constants::{
+    ASSUMPTIONS, Dimension, ELSEWHERE_TOKENS_MIN, ERROR_SHARE, FIRST_CLASSES, SLOW_HOURS, USER_CLASSES,
+};
 use crate::directory::permissions::{self, Tier};
 use crate::explanation::{count, list, number, share};
 use crate::hurdle::Hurdle;
@@ -235,8 +237,12 @@ impl Tenant {
             profile.tokens += if is_elsewhere || profile.now.calls == 0 { 1.0 } else { 0.1 };
             profile.tokens_elsewhere += f32::from(u8::from(is_elsewhere));
         }
-        // A network that the identity itself signs in from is one of its own instances.
-        if !is_elsewhere || principal.baseline.knows(Table::Networks, facts.organisation) {
+        // A network that the identity itself signs in from is one of its own instances; and before some tokens were
+        // followed, no way of using them is unusual.
+        if !is_elsewhere
+            || tokens < ELSEWHERE_TOKENS_MIN
+            || principal.baseline.knows(Table::Networks, facts.organisation)
+        {
             return;
         }
         let class = source_class(&principal.baseline, &self.peers, Some(facts));
@@ -352,17 +358,24 @@ impl Tenant {
             is_cold,
         };
         let score = traffic::score(&judged);
+        let carried = profile.carried_ln();
         let mut assessment = Assessment::new(call.time.day());
         assessment.most = traffic::most(&judged, &score);
         assessment.add("volume", score.volume);
         assessment.add("breadth", score.breadth);
         assessment.add("errors", score.errors);
+        assessment.add("daysBefore", carried);
+        let ln = score.ln() + carried;
         let [low, ..] = policy.budget.thresholds();
-        let is_worth_telling = score.ln() >= low || principal.api_incident.is_some();
+        let is_worth_telling = ln >= low || principal.api_incident.is_some();
         if is_worth_telling {
             tell(&mut assessment, profile, &judged, &score, call);
         }
-        self.note_day(at, Family::ApiTraffic, score.ln());
+        self.note_day(at, Family::ApiTraffic, ln);
+        if let Some(profile) = &mut self.principals[at].api {
+            let day = score.ln() as f32;
+            profile.now.day_ln = Some(profile.now.day_ln.map_or(day, |strongest| strongest.max(day)));
+        }
         if !is_worth_telling {
             return;
         }

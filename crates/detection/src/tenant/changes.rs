@@ -27,6 +27,9 @@ use crate::order::{hash32, hash64};
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     time: Timestamp,
+    actor: u32,
+    /// Logarithm of the evidence of that change, at least 0.
+    ln: f64,
     kind: StepKind,
     event: String,
     words: String,
@@ -55,11 +58,17 @@ struct Boost {
     booster: Booster,
     words: String,
     event: String,
+    /// Evidence of that record: what follows it by the same hand adds to it.
+    before: f64,
 }
 
 impl Boost {
+    fn ln(&self) -> f64 {
+        self.booster.ln() + self.before
+    }
+
     fn new(booster: Booster, words: String) -> Self {
-        Boost { booster, words, event: String::new() }
+        Boost { booster, words, event: String::new(), before: 0.0 }
     }
 }
 
@@ -230,30 +239,47 @@ impl Tenant {
         let subject = concerned.first().map(|(at, _)| *at);
         let network = enrichment.source.as_ref().map_or(0, |facts| facts.organisation);
         let had_place = actor.is_known();
-        let is_new_place = actor.is_new_place(network);
+        // Of an actor without a place of its own the tenant's count.
+        let is_new_place =
+            network != 0 && actor.is_new_place(network).unwrap_or_else(|| habits.is_strange_place(network));
         let target = subject.map_or_else(
             || audit.targets.first().map_or(0, |target| hash64(target.id.as_bytes())),
             |at| hash64(self.principals[at].id.0.as_bytes()),
         );
+        let is_privileged = change.operation.row().privileged || change.gives_entry();
         let burst = change.operation.row().privileged.then(|| actor.burst(target, audit.time));
         let issuer = change.trust.as_ref().map(|trust| trust.issuer.clone());
         let of_kind = habits.probability(change.operation, who.kind);
         let circumstances = Circumstances {
             operation: change.operation,
-            probability: actor.probability(change.operation, of_kind),
+            probability: actor.probability(
+                change.operation,
+                of_kind,
+                habits.novelty_rate(who.kind),
+                audit.time,
+            ),
             authority: change.authority.as_ref().map(|given| (given.tier, habits.tier_share(given.tier))),
             trust: change.trust.as_ref(),
             is_known_issuer: issuer.as_ref().is_some_and(|issuer| habits.issuers.contains_key(issuer)),
             is_tier_0: subject.is_some_and(|at| self.principals[at].baseline.is_tier_0),
             knows_actor: subject.and_then(|at| self.principals[at].changed_by.knows(who.key)),
             new_actor_rate: habits.new_actor_rate(),
+            newcomer_rate: habits.newcomer_rate().filter(|_| is_privileged && !actor.is_privileged),
             shape_share: habits.shape_share(change.operation, change.shape),
-            new_place_rate: (is_new_place && network != 0).then(|| habits.new_place_rate()),
+            new_place_rate: is_new_place.then(|| habits.new_place_rate()),
             burst,
         };
         let parts = if is_looked_at { activity::parts(&circumstances) } else { Parts::default() };
         // One action of several records, and a bulk of one operation, are one experience.
+        let (has_past, is_new_operation) = (actor.is_known(), !actor.has_done(change.operation, audit.time));
+        if is_privileged {
+            habits.note_privileged(!actor.is_privileged);
+            actor.is_privileged = true;
+        }
         if actor.note(change.operation, audit.time) {
+            if has_past {
+                habits.note_novelty(who.kind, is_new_operation);
+            }
             habits.note(change.operation, who.kind);
             habits.note_shape(change.operation, change.shape);
             if let Some(authority) = &change.authority {
@@ -264,6 +290,9 @@ impl Tenant {
             }
             if had_place && network != 0 {
                 habits.note_place(is_new_place);
+            }
+            if network != 0 {
+                habits.note_network(network);
             }
         }
         if let Some(issuer) = issuer {
@@ -309,7 +338,8 @@ impl Tenant {
                 boosters.push(Boost::new(Booster::LowerTierActor, words));
             }
             boosters.extend(
-                chain(principal, change, time).or_else(|| self.chain_by_actor(*at, change, who, time)),
+                chain(principal, change, who.key, time)
+                    .or_else(|| self.chain_by_actor(*at, change, who, time)),
             );
             boosters.extend(short_life(principal, change, time));
         }
@@ -331,14 +361,14 @@ impl Tenant {
         if !change.gives_entry() || !self.principals[at].app.is_none() {
             return None;
         }
-        let (granted, given, words) = self.nameless_grants.get(&who.key)?;
+        let (granted, given, words, before) = self.nameless_grants.get(&who.key)?;
         (0..=CHAIN).contains(&time.since(*granted)).then(|| {
             let words = format!(
                 "On {} {} gave {words} to an application whose record does not name it (audit record {given}); this may be the same one.",
                 granted.minute(),
                 who.name
             );
-            Boost { event: given.clone(), ..Boost::new(Booster::Chain, words) }
+            Boost { event: given.clone(), before: *before, ..Boost::new(Booster::Chain, words) }
         })
     }
 
@@ -355,7 +385,7 @@ impl Tenant {
         concerned: &[(usize, Subject)],
         late: bool,
     ) {
-        let structural: f64 = boosters.iter().map(|boost| boost.booster.ln()).sum();
+        let structural: f64 = boosters.iter().map(Boost::ln).sum();
         let (own, target) = (parts.of_actor() + structural, parts.of_target(false) + structural);
         self.note_day(at, Family::Changes, own);
         // The weaker side is told of only where it is strong by itself.
@@ -395,8 +425,9 @@ impl Tenant {
         subject: &Subject,
         late: bool,
     ) {
-        let by_person = who.kind == ActorKind::Person;
-        let structural: f64 = boosters.iter().map(|boost| boost.booster.ln()).sum();
+        // Whoever plants a way in will use it: what speaks against the actor counts with what was changed.
+        let by_person = who.kind == ActorKind::Person || change.gives_entry();
+        let structural: f64 = boosters.iter().map(Boost::ln).sum();
         let (own, actor) = (parts.of_target(by_person) + structural, parts.of_actor() + structural);
         self.note_day(at, Family::Changes, own);
         let [low, ..] = policy.budget.thresholds();
@@ -514,14 +545,16 @@ impl Tenant {
             && *tier >= Tier::Sensitive
             && self.principals[at].app.is_none()
         {
-            self.nameless_grants.insert(who.key, (audit.time, audit.id.to_string(), words.clone()));
+            let ln = parts.of_target(who.kind == ActorKind::Person).max(0.0);
+            self.nameless_grants.insert(who.key, (audit.time, audit.id.to_string(), words.clone(), ln));
         }
         let steps = &mut self.principals[at].steps;
         steps.retain(|step| audit.time.since(step.time) <= CHAIN);
         if steps.len() == STEPS_MAX {
             steps.remove(0);
         }
-        steps.push(Step { time: audit.time, kind, event: audit.id.to_string(), words });
+        let ln = parts.of_target(who.kind == ActorKind::Person).max(0.0);
+        steps.push(Step { time: audit.time, actor: who.key, ln, kind, event: audit.id.to_string(), words });
     }
 
     /// F9: a permission is used within a day of being given. `roles` are those of the token.
@@ -575,8 +608,9 @@ fn terms(parts: &Parts, for_actor: bool, by_person: bool) -> Vec<Evidence> {
 
 fn add(assessment: &mut Assessment, parts: &Parts, boosters: &[Boost], for_actor: bool, by_person: bool) {
     assessment.terms = terms(parts, for_actor, by_person);
-    for Boost { booster, .. } in boosters {
+    for Boost { booster, before, .. } in boosters {
         assessment.add(booster.name(), booster.ln());
+        assessment.add("stepBefore", *before);
         assessment.reasons.insert(booster.reason());
         // Its sign-ins are in another log than the changes that bound its life.
         assessment.corroborated |= *booster == Booster::CreateUseDelete;
@@ -584,7 +618,7 @@ fn add(assessment: &mut Assessment, parts: &Parts, boosters: &[Boost], for_actor
     for (holds, reason) in [
         (parts.operation > 1.0, "UnfamiliarOperation"),
         (parts.authority > 0.0, "PrivilegedPermission"),
-        (parts.trust > 0.0, "FederatedTrustDrift"),
+        (parts.is_trust, "FederatedTrustDrift"),
         (parts.actor > 0.5 && !for_actor, "UnfamiliarActor"),
         (parts.place > 0.5, "UnfamiliarPlaceOfActor"),
         (parts.burst > 0.5, "BurstOfChanges"),
@@ -630,7 +664,7 @@ fn trust_fact(trust: &Trust) -> String {
 
 /// Owner, consent or rights first, a way in within two days (F16). Bringing an application in does the same in one
 /// go, so that of a new one only rights that reach everybody make it a chain.
-fn chain(principal: &Principal, change: &Change, time: Timestamp) -> Option<Boost> {
+fn chain(principal: &Principal, change: &Change, actor: u32, time: Timestamp) -> Option<Boost> {
     if !change.gives_entry() {
         return None;
     }
@@ -647,7 +681,8 @@ fn chain(principal: &Principal, change: &Change, time: Timestamp) -> Option<Boos
         step.words,
         step.event
     );
-    Some(Boost { event: step.event.clone(), ..Boost::new(Booster::Chain, words) })
+    let before = if step.actor == actor { step.ln } else { 0.0 };
+    Some(Boost { event: step.event.clone(), before, ..Boost::new(Booster::Chain, words) })
 }
 
 /// Made, used and deleted within an hour (F11).
