@@ -5,6 +5,7 @@
 
 mod analyze;
 mod cli;
+mod evaluate;
 mod output;
 mod progress;
 mod simulate;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         cli::Command::Analyze(arguments) => analyze::run(&arguments),
         cli::Command::Simulate(arguments) => simulate::run(&arguments).map(|()| Outcome::Done),
+        cli::Command::Evaluate(arguments) => evaluate::run(&arguments).map(|()| Outcome::Done),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -35,6 +35,12 @@ impl Progress {
         Self::follow(label, total, template, Arc::clone(&events), events)
     }
 
+    /// Follows seeds out of `total`.
+    pub(crate) fn seeds(label: &'static str, total: u64, seeds: Arc<AtomicU64>) -> Self {
+        let template = "{prefix} [{bar:30}] {pos} of {len} seeds, {eta} left";
+        Self::follow(label, total, template, Arc::clone(&seeds), seeds)
+    }
+
     fn follow(
         label: &'static str,
         total: u64,

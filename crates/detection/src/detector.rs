@@ -159,6 +159,13 @@ impl Detector {
         self.keeps_days = true;
     }
 
+    /// Mean bytes of state of an identity, its profiles included.
+    pub fn bytes_per_identity(&self) -> f64 {
+        let (bytes, identities) =
+            self.tenants.iter().map(Tenant::state).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        bytes as f64 / identities.max(1) as f64
+    }
+
     /// The days kept, each with the object id of its identity.
     pub fn days(&self) -> Vec<(String, DayScore)> {
         self.tenants.iter().flat_map(Tenant::days).collect()

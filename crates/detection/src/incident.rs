@@ -127,6 +127,8 @@ pub(crate) struct Incident {
     /// Another detection on the same identity supports it.
     pub(crate) supported: bool,
     pub(crate) level: RiskLevel,
+    /// Who did it, where one actor's deeds are found on many identities: they cost one token together.
+    pub(crate) cause: Option<u64>,
     /// A token of the budget was spent on it.
     pub(crate) paid: bool,
     /// The budget was used up.

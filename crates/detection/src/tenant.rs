@@ -118,6 +118,8 @@ pub(crate) struct Tenant {
     /// What the networks of each organisation are called, as met first: baselines keep the organisation only.
     network_names: Map<u32, String>,
     tokens: Tokens,
+    /// When a token was spent on the deeds of an actor.
+    paid_causes: Map<u64, Timestamp>,
     day: i64,
     active_today: u32,
     /// Identities that did something, and not only had something done to them.
@@ -176,6 +178,7 @@ impl Tenant {
             patterns: BTreeMap::new(),
             network_names: Map::default(),
             tokens: Tokens::default(),
+            paid_causes: Map::default(),
             day: i64::MIN,
             active_today: 0,
             acting: 0,
@@ -185,6 +188,21 @@ impl Tenant {
 
     pub(crate) fn identity_days(&self) -> u64 {
         self.identity_days + u64::from(self.active_today)
+    }
+
+    /// Bytes of state of all identities, and how many they are.
+    pub(crate) fn state(&self) -> (usize, usize) {
+        let of = |principal: &Principal| {
+            let api = principal.api.as_ref().map_or(0, |_| size_of::<ApiProfile>());
+            let facts = principal.application.as_ref().map_or(0, |_| size_of::<Facts>());
+            size_of::<Principal>()
+                + api
+                + facts
+                + principal.steps.capacity() * size_of::<Step>()
+                + principal.name.capacity()
+        };
+        let actors = self.actors.len() * size_of::<ActorProfile>();
+        (self.principals.iter().map(|principal| of(principal)).sum::<usize>() + actors, self.principals.len())
     }
 
     pub(crate) fn calibration(&self) -> &Calibration {

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 
 use crate::calendar::{Recurrence, Schedule, Zone};
 use crate::catalogue::{self, Agent, COMPONENTS, DUTIES, GRAPH, GRAPH_ROLES, RESOURCE_MANAGER, VENDORS};
-use crate::envelopes::{Credential, CredentialKind, Identity};
+use crate::envelopes::{Credential, CredentialKind};
 use crate::json::Guid;
 use crate::look_alikes::Change;
 use crate::networks::{Address, NetworkKind, draw_near, draw_v4, hosted_runner};
 use crate::parameters::Parameters;
 use crate::rng::{Rng, mix_all};
+use crate::traffic::Traffic;
 
 /// How a workload lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,26 @@ pub enum Archetype {
     SaasVendor,
     /// Scripts that a developer runs by hand.
     HandRun,
+    /// Made by an attacker.
+    Planted,
+}
+
+impl Archetype {
+    /// Its name in the truth.
+    pub fn name(self) -> &'static str {
+        match self {
+            Archetype::SteadyPoller => "steadyPoller",
+            Archetype::CaePoller => "caePoller",
+            Archetype::ManagedIdentity => "managedIdentity",
+            Archetype::Pool => "pool",
+            Archetype::HostedCi => "hostedCi",
+            Archetype::SelfHostedCi => "selfHostedCi",
+            Archetype::ScheduledJob => "scheduledJob",
+            Archetype::SaasVendor => "saasVendor",
+            Archetype::HandRun => "handRun",
+            Archetype::Planted => "planted",
+        }
+    }
 }
 
 /// How common each archetype is; relative weights.
@@ -128,7 +149,7 @@ pub(crate) struct Tenant {
     /// The first ones administer often, the last one rarely.
     pub(crate) people: Vec<Person>,
     /// Service principals that change applications: deployment and key rotation.
-    pub(crate) automation: Vec<(Guid, &'static str)>,
+    pub(crate) automation: Vec<(Guid, String)>,
 }
 
 impl Tenant {
@@ -178,8 +199,8 @@ impl Tenant {
                 home: draw_v4(&mut rng, access(country)),
             })
             .collect();
-        let automation =
-            ["Key rotation", "Landing zone pipeline"].map(|name| (Guid::from_seed(rng.next()), name));
+        let automation = ["Key rotation", "Landing zone pipeline"]
+            .map(|name| (Guid::from_seed(rng.next()), name.to_owned()));
         Tenant {
             id: Guid::from_seed(mix_all(&[seed, 0x1d])),
             country,
@@ -189,6 +210,18 @@ impl Tenant {
             vendors,
             people,
             automation: automation.to_vec(),
+        }
+    }
+
+    /// Pipelines of its own, if there are some, are what changes applications automatically.
+    pub(crate) fn automate(&mut self, principals: &[Principal]) {
+        let id = self.id;
+        let pipelines = principals.iter().filter(|principal| {
+            matches!(principal.archetype, Archetype::HostedCi | Archetype::SelfHostedCi)
+                && principal.owner_tenant == id
+        });
+        for (automation, pipeline) in self.automation.iter_mut().zip(pipelines) {
+            *automation = (pipeline.id, pipeline.name.clone());
         }
     }
 
@@ -260,8 +293,8 @@ pub(crate) struct Principal {
     pub(crate) credential: Credential,
     /// Application roles in Microsoft Graph, as the token's claim lists them.
     pub(crate) roles: String,
-    /// Whether its calls of Graph are in the log.
-    pub(crate) calls_graph: bool,
+    /// Its calls of directory APIs, if it makes some.
+    pub(crate) traffic: Option<Traffic>,
     /// An old copy of it somewhere keeps trying with a secret that has ended.
     pub(crate) forgotten_copy: bool,
     /// When it was first deployed; no sign-ins before.
@@ -298,7 +331,18 @@ impl Principal {
             Archetype::HandRun => Agent::draw_tool(&mut rng),
             _ => Agent::draw(&mut rng),
         };
-        let roles: Vec<&str> = (0..rng.between(1, 3)).map(|_| rng.pick(GRAPH_ROLES).0).collect();
+        let mut roles: Vec<&str> = (0..rng.between(1, 3)).map(|_| rng.pick(GRAPH_ROLES).0).collect();
+        let scale = parameters.calls_per_mille();
+        let exact = parameters.sign_ins_per_mille().is_some();
+        let mut traffic_rng = Rng::of(&[key, 0x7aff]);
+        let traffic = Traffic::of(archetype, resources.contains(&GRAPH), scale, exact, &mut traffic_rng);
+        if let Some(traffic) = &traffic {
+            // Most hold what they need, some what was granted to be on the safe side.
+            roles.truncate(usize::from(traffic_rng.per_mille(250)));
+            roles.extend(traffic.duty.roles.split(' '));
+        }
+        roles.sort_unstable();
+        roles.dedup();
         Principal {
             key,
             archetype,
@@ -320,11 +364,39 @@ impl Principal {
             schedule,
             sources,
             agent,
-            calls_graph: resources.contains(&GRAPH) && rng.per_mille(400),
+            traffic,
             resources,
             credential: draw_credential(archetype, &mut rng),
             roles: roles.join(" "),
             forgotten_copy: archetype != Archetype::ManagedIdentity && rng.per_mille(15),
+            born: i64::MIN,
+            changes: Vec::new(),
+        }
+    }
+
+    /// One that an attacker makes: it does nothing of its own.
+    pub(crate) fn planted(seed: u64, name: &str, owner_tenant: Guid, zone: Zone) -> Self {
+        let mut rng = Rng::of(&[seed, 0x91a7]);
+        let home = draw_v4(&mut rng, |network| network.kind == NetworkKind::Hosting);
+        Principal {
+            key: mix_all(&[seed, 0x91a7ed]),
+            archetype: Archetype::Planted,
+            name: name.to_owned(),
+            id: Guid::from_seed(rng.next()),
+            app: Guid::from_seed(rng.next()),
+            application: Guid::from_seed(rng.next()),
+            owner_tenant,
+            azure_resource: String::new(),
+            zone,
+            site: Site::Other,
+            schedule: Schedule::Never,
+            sources: Sources::Fixed(vec![home]),
+            agent: Agent::draw_generic(&mut rng),
+            resources: vec![GRAPH],
+            credential: Credential { kind: CredentialKind::Secret, key: Guid::from_seed(rng.next()) },
+            roles: String::new(),
+            traffic: None,
+            forgotten_copy: false,
             born: i64::MIN,
             changes: Vec::new(),
         }
@@ -339,16 +411,6 @@ impl Principal {
             if *count > 1 {
                 principal.name = format!("{}-{count}", principal.name);
             }
-        }
-    }
-
-    pub(crate) fn identity(&self) -> Identity<'_> {
-        Identity {
-            name: &self.name,
-            principal: self.id,
-            app: self.app,
-            owner_tenant: self.owner_tenant,
-            azure_resource: &self.azure_resource,
         }
     }
 
@@ -425,7 +487,7 @@ fn draw_site(archetype: Archetype, tenant: &Tenant, rng: &mut Rng) -> (Site, Sou
             let index = rng.below(tenant.vendors.len() as u64) as usize;
             (Site::Vendor(index), Sources::Pool(tenant.vendors[index].addresses.clone()))
         }
-        Archetype::HandRun => {
+        Archetype::HandRun | Archetype::Planted => {
             let (site, address) = office(rng);
             let mut addresses = vec![address, address];
             addresses.push(rng.pick(&tenant.people).home);
@@ -484,6 +546,7 @@ fn draw_schedule(archetype: Archetype, rng: &mut Rng) -> Schedule {
         Archetype::SaasVendor => {
             Schedule::Polls { minutes: *rng.pick(&[(60, 90), (120, 360), (300, 900)]), instances: 1 }
         }
+        Archetype::Planted => Schedule::Never,
         Archetype::HandRun => Schedule::ByHand { active_per_mille: rng.between(60, 600) as u32 },
     }
 }

@@ -103,6 +103,11 @@ impl Offsets {
         day * DAY + local - self.of_day(day)
     }
 
+    /// Hour of the wall clock, 0 to 23.
+    pub(crate) fn hour(&self, time: i64) -> i64 {
+        (time + self.of_day(time.div_euclid(DAY))).rem_euclid(DAY) / HOUR
+    }
+
     /// Days on which the wall clock shifts, the first day excluded.
     pub(crate) fn shifts(&self) -> Vec<i64> {
         let days = self.first_day..self.first_day + self.offsets.len() as i64 - 2;
@@ -146,6 +151,8 @@ pub(crate) enum Schedule {
     Jobs { recurrence: Recurrence, minute_of_day: i64, steps: u16 },
     /// A person runs it by hand on some working days.
     ByHand { active_per_mille: u32 },
+    /// Not at all.
+    Never,
     /// Exactly so many thousandths of a sign-in a day.
     Evenly { per_mille: u64 },
 }
@@ -211,6 +218,7 @@ impl Schedule {
                     }
                 }
             }
+            Schedule::Never => {}
             Schedule::Evenly { per_mille } => {
                 let count = rng.rounded(per_mille) as i64;
                 for n in 0..count {

@@ -295,40 +295,6 @@ pub(crate) const GRAPH_ROLES: &[(&str, &str)] = &[
     ("Files.Read.All", "Read files in all site collections"),
 ];
 
-/// What a workload's habitual calls of Graph look like.
-pub(crate) const HABITUAL_CALLS: &[&str] = &[
-    "https://graph.microsoft.com/v1.0/users?$select=id,displayName,mail&$top=999",
-    "https://graph.microsoft.com/v1.0/groups/8c1b7a50-11ae-4d0e-9a3e-0c2f5d1b7a11/members?$top=999",
-    "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=latest",
-    "https://graph.microsoft.com/v1.0/sites/root/lists",
-    "https://graph.microsoft.com/v1.0/auditLogs/signIns?$top=1000",
-    "https://graph.microsoft.com/v1.0/servicePrincipals?$top=100",
-];
-
-/// Reads of somebody who wants to know what there is.
-pub(crate) const ENUMERATION_CALLS: &[&str] = &[
-    "https://graph.microsoft.com/v1.0/organization",
-    "https://graph.microsoft.com/v1.0/users?$top=999",
-    "https://graph.microsoft.com/v1.0/groups?$top=999",
-    "https://graph.microsoft.com/v1.0/applications?$top=999",
-    "https://graph.microsoft.com/v1.0/servicePrincipals?$top=999",
-    "https://graph.microsoft.com/v1.0/directoryRoles",
-    "https://graph.microsoft.com/v1.0/roleManagement/directory/roleAssignments",
-    "https://graph.microsoft.com/v1.0/oauth2PermissionGrants?$top=999",
-    "https://graph.microsoft.com/v1.0/domains",
-    "https://graph.microsoft.com/v1.0/devices?$top=999",
-    "https://graph.microsoft.com/v1.0/identity/conditionalAccess/policies",
-];
-
-/// Reads of somebody who takes content away.
-pub(crate) const BULK_READ_CALLS: &[&str] = &[
-    "https://graph.microsoft.com/v1.0/users/5f1d7c52-3c1c-4f0c-9d0e-3f7a2a4b9c10/messages?$top=1000",
-    "https://graph.microsoft.com/v1.0/users/0b8e1c9a-6f7d-4f9b-8f43-1c2d3e4f5a60/messages?$top=1000",
-    "https://graph.microsoft.com/v1.0/users/c4a9d0de-9f57-41a5-8f5e-6a7b8c9d0e1f/drive/root/children",
-    "https://graph.microsoft.com/v1.0/sites/root/drives",
-    "https://graph.microsoft.com/v1.0/users/d2c0b7f6-1e2f-4a3b-9c4d-5e6f7a8b9c0d/mailFolders/inbox/messages?$top=1000",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

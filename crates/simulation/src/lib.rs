@@ -29,6 +29,7 @@ mod catalogue;
 mod changes;
 mod envelopes;
 pub mod evaluation;
+mod habits;
 mod json;
 mod look_alikes;
 pub mod networks;
@@ -37,6 +38,7 @@ mod plan;
 mod rng;
 pub mod scenario;
 mod simulation;
+mod traffic;
 mod truth;
 
 pub use archetypes::{Archetype, Shares};

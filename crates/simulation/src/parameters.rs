@@ -35,6 +35,9 @@ pub struct Parameters {
     /// Sign-ins a day of every principal, spread over the day, in place of the archetypes' own rhythm: for
     /// benchmarks that need an exact amount.
     pub sign_ins_per_principal_day: Option<f64>,
+    /// How many calls of directory APIs are made, relative to what 200 principals with a few hundred thousand in two
+    /// months make; 0 for none.
+    pub calls: f64,
     /// Thousandths of records that are delivered more than once.
     pub duplicates_per_mille: u32,
     /// How common each archetype is.
@@ -51,6 +54,7 @@ impl Default for Parameters {
             attacks: Attacks::Share(0.06),
             look_alikes: true,
             sign_ins_per_principal_day: None,
+            calls: 1.0,
             duplicates_per_mille: 30,
             shares: Shares::default(),
         }
@@ -71,6 +75,12 @@ impl Parameters {
         let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         let count = (f64::from(self.principals) * share) as u32;
         if share > 0.0 && self.principals >= 20 { count.max(1) } else { count }
+    }
+
+    /// Factor of all amounts of calls, in thousandths.
+    pub(crate) fn calls_per_mille(&self) -> u64 {
+        const FACTOR_MAX: f64 = 100.0;
+        if self.calls.is_finite() { (self.calls.clamp(0.0, FACTOR_MAX) * 1_000.0) as u64 } else { 0 }
     }
 
     /// The override of the archetypes' rhythm, in thousandths of a sign-in a day.

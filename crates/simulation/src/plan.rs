@@ -28,8 +28,23 @@ pub(crate) enum Body {
     SignIn(SignInBody),
     Audit(Arc<Audit>),
     Call(CallBody),
-    UserSignIn { person: u16, address: Address },
-    MicrosoftSignIn { app: u8, address: Address },
+    UserSignIn {
+        person: u16,
+        address: Address,
+    },
+    /// A call of one of Microsoft's own clients for a person.
+    UserCall {
+        person: u16,
+        address: Address,
+        client: u8,
+        ask: u8,
+        token: u64,
+        issued: i64,
+    },
+    MicrosoftSignIn {
+        app: u8,
+        address: Address,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +89,8 @@ impl Event {
             }
             Body::Audit(_) => rng.between(MINUTE, 15 * MINUTE),
             // Mostly under half an hour, up to two hours.
-            Body::Call(_) if rng.per_mille(30) => rng.between(30 * MINUTE, 2 * HOUR),
-            Body::Call(_) => rng.between(2 * MINUTE, 30 * MINUTE),
+            Body::Call(_) | Body::UserCall { .. } if rng.per_mille(30) => rng.between(30 * MINUTE, 2 * HOUR),
+            Body::Call(_) | Body::UserCall { .. } => rng.between(2 * MINUTE, 30 * MINUTE),
         };
         Event { delivered: created + delay, created, id, body }
     }
@@ -89,11 +104,19 @@ pub(crate) struct Plan {
     /// By the day they are created on.
     pub(crate) events: BTreeMap<i64, Vec<Event>>,
     pub(crate) episodes: Vec<Episode>,
+    /// Times, as begin and end, in which what is created is delivered later by up to so much.
+    pub(crate) delays: Vec<(i64, i64, i64)>,
 }
 
 impl Plan {
     pub(crate) fn new(seed: u64) -> Self {
-        Plan { seed: mix_all(&[seed, 0x91a4]), counter: 0, events: BTreeMap::new(), episodes: Vec::new() }
+        Plan {
+            seed: mix_all(&[seed, 0x91a4]),
+            counter: 0,
+            events: BTreeMap::new(),
+            episodes: Vec::new(),
+            delays: Vec::new(),
+        }
     }
 
     fn next_id(&mut self) -> u64 {
@@ -132,6 +155,17 @@ impl Plan {
         ids
     }
 
+    /// Delivers late what is created while delivery is slow.
+    pub(crate) fn delay(&self, events: &mut [Event]) {
+        for (from, until, most) in &self.delays {
+            for event in &mut *events {
+                if (*from..*until).contains(&event.created) {
+                    event.delivered += Rng::of(&[event.id, 0x51ea]).between(0, *most);
+                }
+            }
+        }
+    }
+
     /// Opens an episode and returns its number.
     pub(crate) fn episode(
         &mut self,
@@ -146,6 +180,8 @@ impl Plan {
             service_principal_id: principal.id.to_string(),
             app_id: principal.app.to_string(),
             name: principal.name.clone(),
+            archetype: principal.archetype.name().to_owned(),
+            service_principal_ids: vec![principal.id.to_string()],
             from: Timestamp(from),
             to: Timestamp(to),
             event_ids: Vec::new(),
@@ -162,8 +198,8 @@ impl Plan {
 /// Somebody or something that changes applications: mostly people who often do, sometimes automation.
 pub(crate) fn usual_actor(tenant: &Tenant, rng: &mut Rng) -> Actor {
     if rng.per_mille(300) {
-        let (principal, name) = *rng.pick(&tenant.automation);
-        return Actor::App { principal, name: name.to_owned() };
+        let (principal, name) = rng.pick(&tenant.automation).clone();
+        return Actor::App { principal, name };
     }
     let person = tenant.administrator(rng);
     let address = if rng.per_mille(700) { *rng.pick(&tenant.offices) } else { person.home };

@@ -7,18 +7,20 @@ use countersign_model::time::{DAY, SECOND, Timestamp};
 use crate::archetypes::{Principal, Tenant};
 use crate::attacks;
 use crate::background::background_change;
-use crate::calendar::{MINUTE, Offsets, Schedule, Slot, Zone};
-use crate::catalogue::{GRAPH, HABITUAL_CALLS, RESOURCE_MANAGER, resource_at};
+use crate::calendar::{MINUTE, Offsets, Zone};
+use crate::catalogue::{GRAPH, RESOURCE_MANAGER, resource_at};
 use crate::envelopes::{
     self, Api, Call, Caller, Category, Credential, CredentialKind, Identity, SignIn, Token, Uri, UserSignIn,
     event_id, write_audit, write_call, write_sign_in, write_user_sign_in,
 };
+use crate::habits::Scratch;
 use crate::json::Guid;
 use crate::look_alikes::{self, Period, note};
 use crate::networks::{NetworkKind, draw_v4};
 use crate::parameters::Parameters;
-use crate::plan::{Body, CallBody, Event, Plan, SignInBody};
+use crate::plan::{Body, Event, Plan};
 use crate::rng::{Rng, mix, mix_all};
+use crate::traffic::{self, TokenUse};
 use crate::truth::Episode;
 
 /// One record: a line of JSON without the line break.
@@ -40,6 +42,25 @@ const MICROSOFT_APPS: [(&str, Guid); 3] = [
     ("Microsoft Approval Management", Guid(0x6503_8f53_16ca_4519_a1d9_aa57_9ef4_30c5)),
     ("Windows Azure Security Resource Provider", Guid(0x8edd_93e1_2103_40b4_bd70_6e34_e586_362d)),
     ("Office 365 Management", Guid(0x0070_0e3b_d5b1_4b5c_8b0a_61d8_6f4e_3c00)),
+];
+
+/// Clients of Microsoft's that people use: Teams, the portal, the command lines, Outlook.
+const FIRST_PARTY: [Guid; 5] = [
+    Guid(0x1fec_8e78_bce4_4aaf_ab1b_5451_cc38_7264),
+    Guid(0xc44b_4083_3bb0_49c1_b47d_974e_53cb_df3c),
+    Guid(0x04b0_7795_8ddb_461a_bbee_02f9_e1bf_7b46),
+    Guid(0x14d8_2eec_204b_4c2f_b7e8_296a_70da_b67e),
+    Guid(0x2792_2004_5251_4030_b22d_91ec_d9a3_7ea4),
+];
+
+/// What they ask for.
+const FIRST_PARTY_ASKS: [&str; 6] = [
+    "https://graph.microsoft.com/v1.0/me",
+    "https://graph.microsoft.com/v1.0/me/photos/96x96/$value",
+    "https://graph.microsoft.com/v1.0/me/joinedTeams",
+    "https://graph.microsoft.com/v1.0/users/{u}/presence",
+    "https://graph.microsoft.com/v1.0/me/drive/recent",
+    "https://graph.microsoft.com/beta/me/calendarView?$top=25",
 ];
 
 /// A simulated tenant. Give it [`Parameters`], then take its days in order.
@@ -73,10 +94,11 @@ impl Simulation {
         let days = i64::from(parameters.days.min(DAYS_MAX));
         let offsets = [Zone::Utc, Zone::London, Zone::Berlin, Zone::NewYork]
             .map(|zone| Offsets::new(zone, first_day, days));
-        let tenant = Tenant::new(seed);
+        let mut tenant = Tenant::new(seed);
         let mut principals: Vec<Principal> =
             (0..parameters.principals).map(|index| Principal::new(&parameters, &tenant, index)).collect();
         Principal::distinguish(&mut principals);
+        tenant.automate(&principals);
         let mut plan = Plan::new(seed);
         let period = Period { start: first_day * DAY, end: (first_day + days) * DAY };
         if parameters.look_alikes {
@@ -86,7 +108,9 @@ impl Simulation {
         }
         if days > 0 {
             let offsets_of = |principal: &Principal| offsets_of(&offsets, principal.zone);
-            attacks::plan(&mut plan, seed, parameters.attacked(), &tenant, &principals, offsets_of, period);
+            let attacked = parameters.attacked();
+            let planted = attacks::plan(&mut plan, seed, attacked, &tenant, &principals, offsets_of, period);
+            principals.extend(planted);
         }
         Simulation {
             tenant,
@@ -118,6 +142,7 @@ impl Simulation {
         let mut events = std::mem::take(&mut self.pending);
         let kept = events.len();
         self.live(day, &mut events);
+        self.plan.delay(&mut events[kept..]);
         duplicate(&mut events, kept, self.parameters.duplicates_per_mille);
         events.sort_unstable_by_key(|event| (event.delivered, event.id));
         if self.next_day < self.end_day {
@@ -163,81 +188,32 @@ impl Simulation {
     fn live_principal(&mut self, index: usize, day: i64, scratch: &mut Scratch, events: &mut Vec<Event>) {
         let principal = &self.principals[index];
         let offsets = offsets_of(&self.offsets, principal.zone);
-        let mut rng = Rng::of(&[principal.key, 0xda4, day as u64]);
-        let mut ids = Ids { base: mix_all(&[principal.key, 0x1d5, day as u64]), next: 0 };
-        let exact = matches!(principal.schedule, Schedule::Evenly { .. });
-
-        scratch.slots.clear();
-        principal.slots(day, offsets, &mut rng, &mut scratch.slots);
-        for slot in &scratch.slots {
-            scratch.episodes.clear();
-            let choice = principal.choose(*slot, &mut rng, &mut scratch.episodes);
-            let mut push = |time: i64, resource: u8, rng: &mut Rng, plan: &mut Plan| {
-                let error = if rng.per_mille(1) { 90_033 } else { 0 };
-                let body = SignInBody {
-                    principal: index as u32,
-                    address: choice.address,
-                    agent: choice.agent,
-                    resource,
-                    credential: choice.credential,
-                    error,
-                    cae: choice.cae,
-                };
-                let id = ids.draw();
-                events.push(Event::new(time, id, Body::SignIn(body)));
-                for episode in &scratch.episodes {
+        let (tenant, until) = (self.tenant.id, self.end_day * DAY);
+        let plan = &mut self.plan;
+        principal.wakes(index as u32, day, offsets, scratch, |wake, episodes| {
+            events.push(Event::new(wake.time, wake.id, Body::SignIn(wake.body)));
+            let mut note_all = |time: i64, id: u64| {
+                for episode in episodes {
                     note(plan, *episode, time, || event_id(id).to_string());
                 }
-                if resource == GRAPH && principal.calls_graph && error == 0 {
-                    first_calls(principal, body, time, id, &mut ids, rng, events);
-                }
             };
-            if exact {
-                let resource = principal.resources[usize::from(slot.run) % principal.resources.len()];
-                push(slot.time, resource, &mut rng, &mut self.plan);
-                continue;
+            note_all(wake.time, wake.id);
+            if wake.body.resource == GRAPH && wake.body.error == 0 {
+                let token = TokenUse {
+                    key: principal.key,
+                    id: wake.id,
+                    time: wake.time,
+                    local_hour: offsets.hour(wake.time),
+                    sign_in: wake.body,
+                    instances: principal.instances(),
+                    long_lived: wake.long_lived,
+                    nightly: wake.nightly,
+                    factor: wake.factor,
+                    until,
+                };
+                traffic::call(principal, tenant, &token, events, note_all);
             }
-            let resources = principal.resources.iter().copied().chain(choice.extra_resource);
-            for (n, resource) in resources.enumerate() {
-                for copy in 0..choice.copies {
-                    let time = slot.time + (n as i64 * 7 + copy * 41) * SECOND + rng.between(0, 5 * SECOND);
-                    push(time, resource, &mut rng, &mut self.plan);
-                }
-            }
-        }
-
-        for (time, address, agent, episode) in principal.developer_runs(day, offsets, &mut rng) {
-            let slot = Slot { time, run: 0 };
-            scratch.episodes.clear();
-            let choice = principal.choose(slot, &mut rng, &mut scratch.episodes);
-            let resource = *rng.pick(&principal.resources);
-            let body = SignInBody {
-                principal: index as u32,
-                address,
-                agent,
-                resource,
-                credential: choice.credential,
-                error: 0,
-                cae: choice.cae,
-            };
-            let id = ids.draw();
-            events.push(Event::new(time, id, Body::SignIn(body)));
-            note(&mut self.plan, episode, time, || event_id(id).to_string());
-        }
-        if principal.forgotten_copy && !exact {
-            let kind = CredentialKind::Secret;
-            let body = SignInBody {
-                principal: index as u32,
-                address: principal.sources.draw(0, &mut rng),
-                agent: principal.agent,
-                resource: principal.resources[0],
-                credential: Credential { kind, key: Guid::from_seed(principal.key ^ 0x01d) },
-                error: 7_000_222,
-                cae: false,
-            };
-            let time = day * DAY + (mix(principal.key) % 86_000) as i64 * SECOND + rng.between(0, MINUTE);
-            events.push(Event::new(time, ids.draw(), Body::SignIn(body)));
-        }
+        });
     }
 
     /// What else happens in a directory: other changes, Microsoft's applications, people.
@@ -270,7 +246,18 @@ impl Simulation {
             let home = self.tenant.people[usize::from(person)].home;
             let address = if rng.per_mille(600) { *rng.pick(&self.tenant.offices) } else { home };
             let time = day * DAY + rng.between(6 * 3_600, 21 * 3_600) * SECOND + rng.between(0, SECOND - 1);
-            events.push(Event::new(time, ids.draw(), Body::UserSignIn { person, address }));
+            let token = ids.draw();
+            events.push(Event::new(time, token, Body::UserSignIn { person, address }));
+            let client = rng.below(FIRST_PARTY.len() as u64) as u8;
+            let mut at = time;
+            for _ in 0..rng.between(1, 9) {
+                at += rng.between(SECOND / 5, 4 * MINUTE);
+                let ask = rng.below(FIRST_PARTY_ASKS.len() as u64) as u8;
+                if at < self.end_day * DAY {
+                    let body = Body::UserCall { person, address, client, ask, token, issued: time };
+                    events.push(Event::new(at, ids.draw(), body));
+                }
+            }
         }
     }
 
@@ -291,7 +278,7 @@ impl Simulation {
                     delivered: event.delivered,
                     created: event.created,
                     id: event.id,
-                    identity: principal.identity(),
+                    identity: principal.identity(event.created),
                     source: (!managed).then(|| (body.address.ip, body.address.country())),
                     user_agent: body.agent.user_agent(),
                     library: body.agent.library(),
@@ -311,6 +298,7 @@ impl Simulation {
                 let principal = &self.principals[body.principal as usize];
                 let roles = match (principal.roles.as_str(), body.granted) {
                     (own, "") => Cow::Borrowed(own),
+                    ("", granted) => Cow::Borrowed(granted),
                     (own, granted) => Cow::Owned(format!("{own} {granted}")),
                 };
                 let call = Call {
@@ -350,6 +338,30 @@ impl Simulation {
                 write_user_sign_in(line, &sign_in);
                 Category::NonInteractiveUserSignInLogs
             }
+            Body::UserCall { person, address, client, ask, token, issued } => {
+                let call = Call {
+                    api: Api::Graph,
+                    tenant,
+                    time: event.created,
+                    id: event.id,
+                    app: FIRST_PARTY[usize::from(*client)],
+                    caller: Caller::User {
+                        id: self.tenant.people[usize::from(*person)].id,
+                        scopes: "email openid profile User.Read Files.ReadWrite.All Calendars.ReadWrite",
+                    },
+                    source: (address.ip, address.country()),
+                    user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/134.0.0.0 Safari/537.36",
+                    method: "GET",
+                    uri: Uri { template: FIRST_PARTY_ASKS[usize::from(*ask)], object: event.id as u32 % 800 },
+                    status: if event.id.is_multiple_of(25) { 404 } else { 200 },
+                    bytes: 300 + event.id % 20_000,
+                    credential: CredentialKind::Federated,
+                    token: Token::Of(*token),
+                    issued: *issued,
+                };
+                write_call(line, &call);
+                Category::MicrosoftGraphActivityLogs
+            }
             Body::MicrosoftSignIn { app, address } => {
                 let (name, app_id) = MICROSOFT_APPS[usize::from(*app)];
                 let sign_in = SignIn {
@@ -384,14 +396,7 @@ impl Simulation {
     }
 }
 
-/// Buffers that live through a day.
-#[derive(Default)]
-struct Scratch {
-    slots: Vec<Slot>,
-    episodes: Vec<u32>,
-}
-
-/// Numbers of one principal's events of one day.
+/// Numbers of what happens in a tenant on one day.
 struct Ids {
     base: u64,
     next: u64,
@@ -401,40 +406,6 @@ impl Ids {
     fn draw(&mut self) -> u64 {
         self.next += 1;
         mix(self.base ^ mix(self.next))
-    }
-}
-
-/// The first calls of Graph with a new token.
-fn first_calls(
-    principal: &Principal,
-    sign_in: SignInBody,
-    signed_in: i64,
-    token: u64,
-    ids: &mut Ids,
-    rng: &mut Rng,
-    events: &mut Vec<Event>,
-) {
-    let mut time = signed_in;
-    for n in 0..rng.between(1, 3) as u64 {
-        time += rng.between(SECOND / 4, 4 * MINUTE);
-        // A workload reads the same one or two things every time.
-        let uri = HABITUAL_CALLS[((principal.key >> 8) + n % 2) as usize % HABITUAL_CALLS.len()];
-        let body = CallBody {
-            principal: sign_in.principal,
-            address: sign_in.address,
-            agent: sign_in.agent,
-            credential: sign_in.credential.kind,
-            api: Api::Graph,
-            method: "GET",
-            uri,
-            object: 0,
-            granted: "",
-            status: if rng.per_mille(10) { 429 } else { 200 },
-            bytes: 1_000 + rng.below(40_000),
-            token,
-            issued: signed_in,
-        };
-        events.push(Event::new(time, ids.draw(), Body::Call(body)));
     }
 }
 

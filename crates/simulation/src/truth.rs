@@ -29,6 +29,10 @@ pub struct Episode {
     pub app_id: String,
     /// Its display name.
     pub name: String,
+    /// Its archetype, such as `steadyPoller`.
+    pub archetype: String,
+    /// Object ids of all principals concerned, whether they act or are acted upon, `service_principal_id` first.
+    pub service_principal_ids: Vec<String>,
     /// Begin, in event time.
     #[serde(serialize_with = "rfc3339")]
     pub from: Timestamp,
@@ -73,6 +77,8 @@ mod tests {
             service_principal_id: "s".into(),
             app_id: "a".into(),
             name: "svc \"x\"".into(),
+            archetype: "pool".into(),
+            service_principal_ids: vec!["s".into(), "t".into()],
             from: DEFAULT_START,
             to: DEFAULT_START.plus(1),
             event_ids: vec!["e".into()],
@@ -82,7 +88,7 @@ mod tests {
             episode.to_json(),
             concat!(
                 r#"{"kind":"lookAlike","family":"egressChange","servicePrincipalId":"s","appId":"a","#,
-                r#""name":"svc \"x\"","from":"2026-03-02T00:00:00.000000Z","to":"2026-03-02T00:00:00.000001Z","#,
+                r#""name":"svc \"x\"","archetype":"pool","servicePrincipalIds":["s","t"],"from":"2026-03-02T00:00:00.000000Z","to":"2026-03-02T00:00:00.000001Z","#,
                 r#""eventIds":["e"],"traits":{"group":"egress-1"}}"#
             )
         );

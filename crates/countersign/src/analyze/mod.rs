@@ -4,14 +4,14 @@
 //! [`sort`]); the second folds the events, in order, through enrichment and detection ([`fold`]). A third, only
 //! for the report, collects what risky identities did ([`timeline`]).
 
-mod fold;
-mod inputs;
-mod read;
+pub(crate) mod fold;
+pub(crate) mod inputs;
+pub(crate) mod read;
 pub(crate) mod result;
-mod sort;
+pub(crate) mod sort;
 mod source;
 mod timeline;
-mod watch;
+pub(crate) mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};

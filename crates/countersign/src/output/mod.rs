@@ -74,7 +74,7 @@ impl Outputs {
     }
 }
 
-fn begin(path: &Path) -> Result<(NamedTempFile, PathBuf)> {
+pub(crate) fn begin(path: &Path) -> Result<(NamedTempFile, PathBuf)> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -86,7 +86,7 @@ fn begin(path: &Path) -> Result<(NamedTempFile, PathBuf)> {
     Ok((file, path.to_owned()))
 }
 
-fn complete(
+pub(crate) fn complete(
     (file, path): (NamedTempFile, PathBuf),
     write: impl FnOnce(&mut BufWriter<&NamedTempFile>) -> io::Result<()>,
 ) -> Result<()> {

@@ -70,6 +70,7 @@ impl Tenant {
                 ip: audit.address.ip,
                 source: enrichment.source.as_ref().map(Into::into),
                 key: String::new(),
+                cause: None,
                 late,
             };
             self.list_application(*at);
@@ -108,6 +109,7 @@ impl Tenant {
                 ip: audit.address.ip,
                 source: enrichment.source.as_ref().map(Into::into),
                 key: String::new(),
+                cause: None,
                 late,
             };
             if self.principals[at].name.is_empty() {
@@ -179,6 +181,7 @@ impl Tenant {
             ip: None,
             source: None,
             key: String::new(),
+            cause: None,
             late: false,
         };
         self.judge_application(policy, at, opening);
@@ -221,6 +224,7 @@ impl Tenant {
             ip: None,
             source: None,
             key: String::new(),
+            cause: None,
             late: false,
         };
         self.judge_application(policy, at, opening);

@@ -29,6 +29,8 @@ pub(super) struct Opening<'o> {
     pub(super) ip: Option<IpAddr>,
     pub(super) source: Option<Source>,
     pub(super) key: String,
+    /// See [`Incident::cause`].
+    pub(super) cause: Option<u64>,
     pub(super) late: bool,
 }
 
@@ -48,6 +50,7 @@ impl<'o> Opening<'o> {
             ip: call.address.ip,
             source: enrichment.source.as_ref().map(Into::into),
             key: String::new(),
+            cause: None,
             late,
         }
     }
@@ -128,6 +131,7 @@ impl Tenant {
             case: Case::Assessed(Box::new(assessment)),
             supported: false,
             level: RiskLevel::None,
+            cause: opening.cause,
             paid: false,
             over_budget: false,
         });

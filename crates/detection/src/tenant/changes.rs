@@ -725,6 +725,7 @@ impl<'o> Opening<'o> {
             ip: audit.address.ip,
             source: enrichment.source.as_ref().map(Into::into),
             key: change.added_keys.first().cloned().unwrap_or_default(),
+            cause: Some(hash64(actor_name(&audit.initiated_by).as_bytes())),
             late,
         }
     }

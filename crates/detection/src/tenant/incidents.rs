@@ -12,7 +12,7 @@ use super::{Move, Occurrence, Tenant};
 use crate::baseline::{Standing, Table};
 use crate::budget::Policy;
 use crate::constants::{
-    ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INTERACTIVE_AGENTS, OFFICE_HOURS,
+    ASSUMPTIONS, CO_MOVEMENT, CO_MOVEMENT_MIN, Dimension, INCIDENT_QUIET, INTERACTIVE_AGENTS, OFFICE_HOURS,
 };
 use crate::incident::{Case, Habits, Incident, Movement, SignInCase, Strongest};
 use crate::investigations_threat_intelligence as threat_intelligence;
@@ -179,6 +179,7 @@ impl Tenant {
             case: Case::SignIn(Box::new(case)),
             supported: false,
             level: RiskLevel::None,
+            cause: None,
             paid: false,
             over_budget: false,
         };
@@ -297,8 +298,19 @@ impl Tenant {
         let ln = open.ln();
         let mut level = policy.budget.level(ln, &circumstances);
         let costs = policy.budget.costs_token(level, &circumstances);
+        let paid_for_all = |paid: &Timestamp| last.since(*paid) <= INCIDENT_QUIET;
         match (costs, open.paid) {
-            (true, false) if self.tokens.spend() => (open.paid, open.over_budget) = (true, false),
+            (true, false)
+                if open.cause.is_some_and(|cause| self.paid_causes.get(&cause).is_some_and(paid_for_all)) =>
+            {
+                open.over_budget = false;
+            }
+            (true, false) if self.tokens.spend() => {
+                (open.paid, open.over_budget) = (true, false);
+                if let Some(cause) = open.cause {
+                    self.paid_causes.insert(cause, last);
+                }
+            }
             (true, false) => (level, open.over_budget) = (RiskLevel::Low, true),
             (false, true) => {
                 self.tokens.refund();

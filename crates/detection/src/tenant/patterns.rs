@@ -94,6 +94,7 @@ impl Tenant {
             ip: event.address().ip,
             source: enrichment.source.as_ref().map(Into::into),
             key: String::new(),
+            cause: Some(hash64(pattern.title.as_bytes())),
             late,
         };
         self.assessed(policy, at, &opening, assessment);
