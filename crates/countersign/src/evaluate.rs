@@ -18,6 +18,7 @@ use countersign_enrichment::{Enricher, Memo};
 use countersign_logs::decode::{self, LogType, Sink, Skip};
 use countersign_logs::framing::Framer;
 use countersign_model::event::Event;
+use countersign_model::finding::Finding;
 use countersign_model::risk::RiskLevel;
 use countersign_simulation::evaluation::baselines::Baselines;
 use countersign_simulation::evaluation::{self, Alert, Calibration, History};
@@ -212,16 +213,22 @@ fn judge(events: &mut Merge, enricher: &Enricher, policy: Policy, mut history: H
 /// The findings as alerts. Levels come first: they hold down what evidence alone would overrate.
 fn alerts(detector: &Detector) -> Vec<Alert> {
     let findings = detector.findings();
-    let alert = |finding: &countersign_model::finding::Finding| Alert {
+    let alert = |finding: &Finding| Alert {
         principal: finding.service_principal.clone(),
         from: finding.activity,
         to: finding.last_activity,
         detected: finding.detected,
-        score: f64::from(finding.level as u8) * 1_000.0 + finding.score,
+        score: f64::from(rank(finding)) * 1_000.0 + finding.score,
         pages: finding.level >= RiskLevel::Medium,
         events: finding.event_ids.clone(),
     };
     findings.iter().map(alert).collect()
+}
+
+/// The level, as it would be without a budget: the budget is what recall is measured over.
+fn rank(finding: &Finding) -> u8 {
+    let is_over_budget = finding.reasons.iter().any(|reason| reason == "OverBudget");
+    if is_over_budget { finding.level.max(RiskLevel::Medium) as u8 } else { finding.level as u8 }
 }
 
 /// Reads a range of seeds: `7`, or `1..20` with both ends.

@@ -3,14 +3,13 @@
 //! lands where the surprise is larger, on both where both are strong.
 
 use crate::constants::{
-    ACTOR_NEW_ATTACK, ACTOR_TERM_MAX, BURST_SHAPE, NEWCOMER_ATTACK, PLACE_NEW_ATTACK, PLACE_WEIGHT,
-    SHAPE_ATTACK, SHAPE_WEIGHT, TARGET_WEIGHT, TIER_0_ATTACK, TIER_0_USUAL, TIER_ATTACK, TRUST_ATTACK,
-    TRUST_USUAL,
+    ACTOR_NEW_ATTACK, ACTOR_TERM_MAX, NEWCOMER_ATTACK, PLACE_NEW_ATTACK, PLACE_WEIGHT, SHAPE_ATTACK,
+    SHAPE_WEIGHT, TARGET_WEIGHT, TIER_0_ATTACK, TIER_0_USUAL, TIER_ATTACK, TRUST_ATTACK, TRUST_USUAL,
 };
 use crate::directory::change::{IssuerClass, Trust};
 use crate::directory::operations::Operation;
 use crate::directory::permissions::Tier;
-use crate::tail::{calibrate, negative_binomial};
+use crate::tail::calibrate;
 
 /// What a change is, and how usual each part of it is.
 #[derive(Clone, Debug)]
@@ -34,7 +33,7 @@ pub(crate) struct Circumstances<'c> {
     pub(crate) shape_share: f64,
     /// The actor acts from a network it never used, and the rate of that.
     pub(crate) new_place_rate: Option<f64>,
-    /// Identities touched within ten minutes, and the most so far.
+    /// Identities touched within ten minutes, and the chance of so many.
     pub(crate) burst: Option<(f64, f64)>,
 }
 
@@ -148,12 +147,10 @@ pub(crate) fn parts(change: &Circumstances<'_>) -> Parts {
     if let Some(rate) = change.new_place_rate {
         parts.place = PLACE_WEIGHT * (PLACE_NEW_ATTACK / rate).ln().max(0.0);
     }
-    if let Some((count, most)) = change.burst {
-        // Below the most so far nothing is odd about it; above, the mean is not known better than by that most.
-        if count > 1.5 * most && count > 3.0 {
-            let p = negative_binomial(count.round(), (most / 2.0).max(0.5), BURST_SHAPE);
-            parts.burst = calibrate(p).ln().clamp(0.0, ACTOR_TERM_MAX);
-        }
+    if let Some((count, chance)) = change.burst
+        && count > 3.0
+    {
+        parts.burst = calibrate(chance).ln().clamp(0.0, ACTOR_TERM_MAX);
     }
     parts
 }
@@ -205,7 +202,7 @@ mod tests {
             newcomer_rate: None,
             shape_share: 0.9,
             new_place_rate: None,
-            burst: Some((1.0, 5.0)),
+            burst: Some((1.0, 1.0)),
         }
     }
 
@@ -240,8 +237,8 @@ mod tests {
 
     #[test]
     fn bulk_by_who_never_did_bulk_is_a_burst() {
-        let bulk = |count, most| parts(&Circumstances { burst: Some((count, most)), ..rotation() }).burst;
-        assert!(bulk(60.0, 1.0) > 2.0, "{}", bulk(60.0, 1.0));
-        assert!(bulk(60.0, 55.0) < 1e-9 && bulk(2.0, 0.0) < 1e-9);
+        let bulk = |count, chance| parts(&Circumstances { burst: Some((count, chance)), ..rotation() }).burst;
+        assert!(bulk(60.0, 1e-3) > 2.0, "{}", bulk(60.0, 1e-3));
+        assert!(bulk(60.0, 0.5) < 1e-9 && bulk(2.0, 1e-3) < 1e-9);
     }
 }

@@ -358,8 +358,6 @@ pub const SHAPE_WEIGHT: f64 = 0.25;
 pub const SHAPE_ATTACK: f64 = 0.2;
 /// See [`SHAPE_WEIGHT`].
 pub const SHAPE_NEW_RATE: f64 = 0.2;
-/// Shape of the number of identities changed within ten minutes: roll-outs come in bulk.
-pub const BURST_SHAPE: f64 = 0.5;
 /// Most that one part may add: no actor is surer than that.
 pub const ACTOR_TERM_MAX: f64 = 6.0;
 /// Chance that an attacker's change is a federated credential (Stratus, published incidents), and its share among

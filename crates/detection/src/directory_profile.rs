@@ -131,16 +131,30 @@ impl ActorProfile {
     }
 
     /// Notes that a privileged operation touched an identity: how many it has touched within ten minutes, and the
-    /// most it ever had, if it has had any.
-    pub(crate) fn burst(&mut self, target: u64, time: Timestamp) -> (f64, f64) {
+    /// chance of so many. A record is broken once in as many windows as there were, whatever their distribution; by
+    /// how much has a tail of power one. Of an actor with few windows the tenant's count.
+    pub(crate) fn burst(&mut self, target: u64, time: Timestamp, windows: &mut Windows) -> (f64, f64) {
         if time.since(self.window_start) >= WINDOW {
-            self.busiest = self.busiest.max(self.window.count().round() as u16);
-            self.windows = self.windows.saturating_add(1);
+            let count = self.window.count().round();
+            if count > 0.0 {
+                windows.note(count);
+                self.busiest = self.busiest.max(count as u16);
+                self.windows = self.windows.saturating_add(1);
+            }
             self.window = Distinct::default();
             self.window_start = time;
         }
         self.window.insert(target);
-        (self.window.count(), f64::from(self.busiest))
+        let count = self.window.count();
+        let most = f64::from(self.busiest.max(1));
+        let chance = if self.windows < WINDOWS_MIN {
+            windows.at_least(count)
+        } else if count.round() <= most {
+            1.0
+        } else {
+            most / count / (f64::from(self.windows) + 1.0)
+        };
+        (count, chance)
     }
 
     /// Notes the network that it acts from: `Some(true)` when it had others and not this one, `None` when it had none.
@@ -157,6 +171,29 @@ impl ActorProfile {
     /// True when it has done something before.
     pub(crate) fn is_known(&self) -> bool {
         self.day != 0
+    }
+}
+
+/// Windows from which on an actor has a record of its own.
+const WINDOWS_MIN: u16 = 5;
+
+/// Identities touched within ten minutes, over all windows of a tenant: counts by powers of two.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Windows {
+    by_power: [f64; 16],
+}
+
+impl Windows {
+    fn note(&mut self, count: f64) {
+        self.by_power[(count.max(1.0).log2() as usize).min(15)] += 1.0;
+    }
+
+    /// Share of windows with `count` or more: as met, with 20 windows assumed of which each power of two halves.
+    fn at_least(&self, count: f64) -> f64 {
+        let power = (count.max(1.0).log2() as usize).min(15);
+        let met: f64 = self.by_power[power..].iter().sum();
+        let all: f64 = self.by_power.iter().sum();
+        (met + 20.0 * 0.3_f64.powi(power as i32)) / (all + 20.0)
     }
 }
 
@@ -211,6 +248,7 @@ pub(crate) struct DirectoryHabits {
     /// Runs of actors with a past, by kind, and those that were operations they never did.
     seasoned: [f64; 2],
     novelties: [f64; 2],
+    pub(crate) windows: Windows,
     /// Privileged changes, and those by actors who never made one.
     privileged: f64,
     by_newcomer: f64,
@@ -232,6 +270,7 @@ impl Default for DirectoryHabits {
             shape_runs: HashMap::default(),
             seasoned: [0.0; 2],
             novelties: [0.0; 2],
+            windows: Windows::default(),
             privileged: 0.0,
             by_newcomer: 0.0,
             issuers: HashMap::default(),

@@ -254,7 +254,6 @@ impl Incident {
         let common = Circumstances {
             corroborated,
             new_source: true,
-            tier_0: self.tier_0,
             learning: self.learning,
             ..Circumstances::default()
         };
@@ -266,6 +265,7 @@ impl Incident {
                 undecided: case.movement == Movement::Undecided,
                 near: case.is_near(),
                 by_hand: case.by_hand,
+                tier_0: self.tier_0,
                 // Whoever tried did not hold the credential.
                 most: if case.proven { RiskLevel::High } else { RiskLevel::Low },
                 ..common

@@ -28,6 +28,8 @@ pub(crate) struct Application {
     pub(crate) blocked_consents: u32,
     /// `DisabledDueToViolationOfServicesAgreement` or another status.
     pub(crate) disabled_by_microsoft: String,
+    /// Another application of the tenant whose name looks the same and is spelled otherwise.
+    pub(crate) twin: Option<String>,
     /// List that names it, and what for.
     pub(crate) listed: Option<(String, String)>,
 }
@@ -71,7 +73,14 @@ pub(crate) fn terms(application: &Application) -> Vec<Term> {
             "Microsoft refused a consent to it because it is risky.".to_owned(),
         );
     }
-    if let Some(imitated) = look_alike(name) {
+    if let Some(twin) = &application.twin {
+        push(
+            "lookAlikeName",
+            0.3,
+            0.003,
+            format!("Its name `{name}` is spelled to look like `{twin}`, another application here."),
+        );
+    } else if let Some(imitated) = look_alike(name) {
         push("lookAlikeName", 0.3, 0.003, format!("Its name `{name}` is spelled to look like {imitated}."));
     } else if let Some(brand) = brand(name)
         && application.is_own == Some(false)
@@ -186,8 +195,13 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// True when two names look the same at a glance and are not.
+pub(crate) fn is_twin(name: &str, other: &str) -> bool {
+    plain(name) != plain(other) && skeleton(name) == skeleton(other)
+}
+
 /// What a name looks like at a glance.
-fn skeleton(name: &str) -> String {
+pub(crate) fn skeleton(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());
     for letter in name.chars() {
         match CONFUSABLES.binary_search_by_key(&letter, |(known, _)| *known) {

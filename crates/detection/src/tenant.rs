@@ -98,6 +98,8 @@ pub(crate) struct Tenant {
     removed_keys: BTreeMap<String, Timestamp>,
     /// Identities by application id, those included that are known by nothing else yet.
     applications: Map<AppId<'static>, u32>,
+    /// The first identity with a name that looks so, by hash of what it looks like.
+    looks: Map<u64, u32>,
     /// Identities by the object id of their application.
     objects: Map<Id<'static>, u32>,
     actors: Map<u32, Box<ActorProfile>>,
@@ -164,6 +166,7 @@ impl Tenant {
             failures: Failures::default(),
             removed_keys: BTreeMap::new(),
             applications: Map::default(),
+            looks: Map::default(),
             objects: Map::default(),
             actors: Map::default(),
             habits: DirectoryHabits::default(),
@@ -460,8 +463,9 @@ impl Tenant {
         self.touch(at, occurrence.time);
         let principal = &mut *self.principals[at];
         if principal.name.is_empty() && !occurrence.name.is_empty() {
-            occurrence.name.clone_into(&mut principal.name);
+            self.name(at, occurrence.name);
         }
+        let principal = &mut *self.principals[at];
         principal.baseline.is_managed_identity |= occurrence.kind == SignInKind::ManagedIdentity;
         let is_sign_in_with_address = occurrence.resource.is_some() && occurrence.ip.is_some();
         principal.baseline.has_address |= is_sign_in_with_address;

@@ -74,6 +74,10 @@ impl Tenant {
                 late,
             };
             self.list_application(*at);
+            let twin = self.twin(*at);
+            if let Some(facts) = &mut self.principals[*at].application {
+                facts.twin = twin;
+            }
             self.judge_application(policy, *at, opening);
         }
     }
@@ -197,6 +201,20 @@ impl Tenant {
     /// Holds applications against a list: they are judged when they are met.
     pub(crate) fn rogue(&mut self, listed: &RogueApplication) {
         self.listed.insert(listed.app.clone(), (listed.list.clone(), listed.purpose.clone()));
+    }
+
+    /// Names an identity.
+    pub(super) fn name(&mut self, at: usize, name: &str) {
+        name.clone_into(&mut self.principals[at].name);
+        self.looks.entry(hash64(application::skeleton(name).as_bytes())).or_insert(at as u32);
+    }
+
+    /// The name of another application that looks like this one's.
+    fn twin(&self, at: usize) -> Option<String> {
+        let name = &self.principals[at].name;
+        let other = *self.looks.get(&hash64(application::skeleton(name).as_bytes()))? as usize;
+        let other_name = &self.principals[other].name;
+        (other != at && application::is_twin(name, other_name)).then(|| other_name.clone())
     }
 
     fn list_application(&mut self, at: usize) {

@@ -175,8 +175,9 @@ impl Tenant {
                 && !subject.name.is_empty()
                 && Id::parse(&subject.name) != subject.app.0
             {
-                principal.name.clone_from(&subject.name);
+                self.name(at, &subject.name);
             }
+            let principal = &mut *self.principals[at];
             if principal.app.is_none() && !subject.app.is_none() {
                 principal.app = subject.app.clone();
                 self.applications.entry(subject.app.clone()).or_insert(at as u32);
@@ -247,7 +248,8 @@ impl Tenant {
             |at| hash64(self.principals[at].id.0.as_bytes()),
         );
         let is_privileged = change.operation.row().privileged || change.gives_entry();
-        let burst = change.operation.row().privileged.then(|| actor.burst(target, audit.time));
+        let burst =
+            change.operation.row().privileged.then(|| actor.burst(target, audit.time, &mut habits.windows));
         let issuer = change.trust.as_ref().map(|trust| trust.issuer.clone());
         let of_kind = habits.probability(change.operation, who.kind);
         let circumstances = Circumstances {
