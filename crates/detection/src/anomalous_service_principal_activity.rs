@@ -3,8 +3,9 @@
 //! lands where the surprise is larger, on both where both are strong.
 
 use crate::constants::{
-    ACTOR_NEW_ATTACK, ACTOR_TERM_MAX, NEWCOMER_ATTACK, PLACE_NEW_ATTACK, PLACE_WEIGHT, SHAPE_ATTACK,
-    SHAPE_WEIGHT, TARGET_WEIGHT, TIER_0_ATTACK, TIER_0_USUAL, TIER_ATTACK, TRUST_ATTACK, TRUST_USUAL,
+    ACTOR_NEW_ATTACK, ACTOR_TERM_MAX, ISSUER_ATTACK, ISSUER_USUAL, NEWCOMER_ATTACK, PLACE_NEW_ATTACK,
+    PLACE_WEIGHT, SHAPE_ATTACK, SHAPE_WEIGHT, TARGET_WEIGHT, TIER_0_ATTACK, TIER_0_USUAL, TIER_ATTACK,
+    TRUST_ATTACK, TRUST_USUAL, WIDENED_ATTACK, WIDENED_USUAL,
 };
 use crate::directory::change::{IssuerClass, Trust};
 use crate::directory::operations::Operation;
@@ -121,13 +122,13 @@ pub(crate) fn parts(change: &Circumstances<'_>) -> Parts {
     if let Some(trust) = change.trust {
         parts.is_trust = true;
         let class = match (trust.class, change.is_known_issuer) {
-            (_, true) => (0.10_f64 / 0.60).ln(),
-            (IssuerClass::WellKnown, false) => (0.30_f64 / 0.30).ln(),
-            (IssuerClass::Own, false) => (0.25_f64 / 0.09).ln(),
-            (IssuerClass::Throwaway, false) => (0.35_f64 / 0.01).ln(),
+            (_, true) => 0,
+            (IssuerClass::WellKnown, false) => 1,
+            (IssuerClass::Own, false) => 2,
+            (IssuerClass::Throwaway, false) => 3,
         };
-        let widened = if trust.is_widened { (0.30_f64 / 0.10).ln() } else { 0.0 };
-        parts.trust = class + widened;
+        let widened = if trust.is_widened { (WIDENED_ATTACK / WIDENED_USUAL).ln() } else { 0.0 };
+        parts.trust = (ISSUER_ATTACK[class] / ISSUER_USUAL[class]).ln() + widened;
     }
     let (attack, usual) = if change.is_tier_0 {
         (TIER_0_ATTACK, TIER_0_USUAL)

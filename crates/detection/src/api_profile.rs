@@ -486,7 +486,7 @@ mod tests {
             if hours.contains(&(hour % 24)) {
                 profile.advance(at(hour));
                 for _ in 0..calls {
-                    profile.note(&request(1, Class::Users), false, 100, || unreachable_words());
+                    profile.note(&request(1, Class::Users), false, 100, unreachable_words);
                 }
             }
         }
@@ -517,11 +517,11 @@ mod tests {
     fn what_was_held_is_not_learnt() {
         let mut profile = lived(28, 40, 0..24);
         profile.advance(at(28 * 24));
-        profile.note(&request(2, Class::Roles), false, 0, || unreachable_words());
+        profile.note(&request(2, Class::Roles), false, 0, unreachable_words);
         profile.now.held = true;
         profile.advance(at(29 * 24));
         assert_eq!(profile.classes >> Class::Roles.index() & 1, 0);
-        let noted = profile.note(&request(2, Class::Roles), false, 0, || unreachable_words());
+        let noted = profile.note(&request(2, Class::Roles), false, 0, unreachable_words);
         assert!(noted.is_new && noted.judge);
     }
 
@@ -530,7 +530,7 @@ mod tests {
         let mut profile = lived(28, 40, 0..24);
         profile.advance(at(28 * 24));
         let judged = (0..1_000)
-            .filter(|_| profile.note(&request(1, Class::Users), false, 0, || unreachable_words()).judge)
+            .filter(|_| profile.note(&request(1, Class::Users), false, 0, unreachable_words).judge)
             .count();
         assert!((5..25).contains(&judged), "{judged}: some times, not at every call");
     }

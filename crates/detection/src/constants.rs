@@ -365,6 +365,15 @@ pub const ACTOR_TERM_MAX: f64 = 6.0;
 pub const TRUST_ATTACK: f64 = 0.06;
 /// See [`TRUST_ATTACK`].
 pub const TRUST_USUAL: f64 = 0.003;
+/// Issuers of trusts that attackers add, and of those that others add: known to the tenant already, of a well-known
+/// service, a host of its own, a host that anybody gets for free (Stratus signs with a storage site).
+pub const ISSUER_ATTACK: [f64; 4] = [0.10, 0.30, 0.25, 0.35];
+/// See [`ISSUER_ATTACK`].
+pub const ISSUER_USUAL: [f64; 4] = [0.60, 0.30, 0.09, 0.01];
+/// Chance that an attacker widens a trust, and that others do: pull requests and wildcards are convenient.
+pub const WIDENED_ATTACK: f64 = 0.30;
+/// See [`WIDENED_ATTACK`].
+pub const WIDENED_USUAL: f64 = 0.10;
 /// Time within which changes of one identity are a chain (design, F16).
 pub const CHAIN: i64 = 48 * HOUR;
 /// Time within which a right counts as fresh (design, 11.4).

@@ -1,4 +1,4 @@
-//! How many different objects were touched, in 64 bytes: HyperLogLog (Flajolet et al. 2007) with 64 registers, and
+//! How many different objects were touched, in 64 bytes: `HyperLogLog` (Flajolet et al. 2007) with 64 registers, and
 //! linear counting while few are set. Standard error 13 %.
 
 const REGISTERS: usize = 64;

@@ -86,7 +86,7 @@ impl Tail {
         let start = threshold as f64 / 2.0;
         let exceedances = above(threshold);
         let mean_excess = (threshold..BINS)
-            .map(|bin| f64::from(self.bins[bin]) * ((bin as f64 + 0.5) / 2.0 - start))
+            .map(|bin| f64::from(self.bins[bin]) * (f64::midpoint(bin as f64, 0.5) - start))
             .sum::<f64>()
             / exceedances;
         let fitted = exceedances / total * (-(score - start) / mean_excess.max(0.25)).exp();

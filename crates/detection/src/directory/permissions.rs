@@ -177,7 +177,7 @@ pub(crate) const PERMISSIONS: &[(&str, Tier)] = &[
 ];
 
 /// App roles by id, sorted: the audit log sometimes gives the id alone. Microsoft Graph, Exchange Online and
-/// SharePoint Online (which has a `Sites.FullControl.All` of its own); ids are unique across them.
+/// `SharePoint` Online (which has a `Sites.FullControl.All` of its own); ids are unique across them.
 pub(crate) const APP_ROLES: &[(u128, &str)] = &[
     (0x01c0_a623_fc9b_48e9_b794_0756_f8e8_f067, "Policy.ReadWrite.ConditionalAccess"),
     (0x01d4_889c_1287_42c6_ac1f_5d1e_0257_8ef6, "Files.Read.All"),

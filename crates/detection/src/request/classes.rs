@@ -788,8 +788,8 @@ pub(crate) fn class_after(so_far: Option<Class>, word: &str) -> Option<Class> {
     }
 }
 
-/// Templates of requests that AzureHound makes while it enumerates a directory, as published by defenders who
-/// watched it; ROADtools asks the legacy API for much the same collections. Without version, ids as `{id}`,
+/// Templates of requests that `AzureHound` makes while it enumerates a directory, as published by defenders who
+/// watched it; `ROADtools` asks the legacy API for much the same collections. Without version, ids as `{id}`,
 /// compared without regard to case. One alone is everyday traffic: it is their number that counts.
 pub(crate) const RECON_TEMPLATES: &[&str] = &[
     "/applications",

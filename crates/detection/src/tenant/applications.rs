@@ -41,9 +41,9 @@ impl Tenant {
                 Operation::ConsentToApplication => {
                     facts.first_consent = facts.first_consent.or(Some(audit.time));
                     if is_admin_consent(audit) {
-                        facts.has_admin_consent = true
+                        facts.has_admin_consent = true;
                     } else {
-                        facts.user_consents += 1
+                        facts.user_consents += 1;
                     }
                 }
                 _ => {}

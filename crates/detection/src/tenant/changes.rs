@@ -1,6 +1,9 @@
 //! Changes of the directory: what they announce, what they take away, and what they say of who made them and whom
 //! they concern.
 
+mod chains;
+mod words;
+
 use countersign_model::event::{Actor, DirectoryAudit};
 use countersign_model::finding::Evidence;
 use countersign_model::id::{Id, ServicePrincipalId};
@@ -8,20 +11,21 @@ use countersign_model::risk::RiskEventType;
 use countersign_model::source::Enrichment;
 use countersign_model::time::Timestamp;
 
+use super::Tenant;
 use super::assessed::Opening;
-use super::{Principal, Tenant};
 use crate::anomalous_service_principal_activity::{self as activity, Booster, Circumstances, Parts};
 use crate::assessment::Assessment;
 use crate::budget::Policy;
 use crate::calibration::Family;
-use crate::constants::{CHAIN, FRESH, SHORT_LIFE};
-use crate::directory::change::{Change, Subject, Trust};
+use crate::constants::{CHAIN, FRESH};
+use crate::directory::change::{Change, Subject};
 use crate::directory::operations::Operation;
 use crate::directory::permissions::Tier;
 use crate::directory_profile::{ActorKind, ActorProfile};
-use crate::explanation::{number, share};
 use crate::ledger::{ChangeKind, actor_name};
 use crate::order::{hash32, hash64};
+use chains::Boost;
+use words::{add, named, terms, trust_fact, what_fact};
 
 /// A recent change of one identity that later ones may complete to a chain.
 #[derive(Clone, Debug)]
@@ -52,25 +56,6 @@ enum StepKind {
 
 /// Steps kept for one identity.
 const STEPS_MAX: usize = 16;
-
-/// A booster that applies, with its words and the earlier record that it rests on; empty when there is none.
-struct Boost {
-    booster: Booster,
-    words: String,
-    event: String,
-    /// Evidence of that record: what follows it by the same hand adds to it.
-    before: f64,
-}
-
-impl Boost {
-    fn ln(&self) -> f64 {
-        self.booster.ln() + self.before
-    }
-
-    fn new(booster: Booster, words: String) -> Self {
-        Boost { booster, words, event: String::new(), before: 0.0 }
-    }
-}
 
 /// Who changes, for the statistics.
 struct Who {
@@ -306,74 +291,6 @@ impl Tenant {
         parts
     }
 
-    /// What the change completes.
-    fn boosters(
-        &self,
-        audit: &DirectoryAudit<'_>,
-        change: &Change,
-        who: &Who,
-        concerned: &[(usize, Subject)],
-    ) -> Vec<Boost> {
-        let mut boosters = Vec::new();
-        let time = audit.time;
-        let gives_rights = change.authority.is_some()
-            || matches!(
-                change.operation,
-                Operation::AddApplicationOwner | Operation::AddServicePrincipalOwner
-            );
-        for (at, _) in concerned {
-            let principal = &self.principals[*at];
-            if who.at == Some(*at) && gives_rights {
-                boosters.push(Boost::new(
-                    Booster::SelfGrant,
-                    "The application gives rights to itself.".to_owned(),
-                ));
-            }
-            let actor_is_tier_0 = who.at.is_none_or(|actor| self.principals[actor].baseline.is_tier_0);
-            if change.gives_entry() && principal.baseline.is_tier_0 && !actor_is_tier_0 && who.at != Some(*at)
-            {
-                let words = format!(
-                    "{} can take over the tenant; {} could not, and now holds a way in.",
-                    named(principal),
-                    who.name
-                );
-                boosters.push(Boost::new(Booster::LowerTierActor, words));
-            }
-            boosters.extend(
-                chain(principal, change, who.key, time)
-                    .or_else(|| self.chain_by_actor(*at, change, who, time)),
-            );
-            boosters.extend(short_life(principal, change, time));
-        }
-        if let Some(actor) = who.at
-            && change.operation.row().privileged
-            && let Some((step, tier)) = fresh_grant(&self.principals[actor], time)
-            && tier >= Tier::Sensitive
-        {
-            let words =
-                format!("It was given {} on {}, less than a day before.", step.words, step.time.minute());
-            boosters.push(Boost { event: step.event.clone(), ..Boost::new(Booster::FreshAuthority, words) });
-        }
-        boosters
-    }
-
-    /// The chain of [`chain`] where records name neither application by its id: a service principal that the same
-    /// actor gave rights to, and an application that gets a way in, may be one.
-    fn chain_by_actor(&self, at: usize, change: &Change, who: &Who, time: Timestamp) -> Option<Boost> {
-        if !change.gives_entry() || !self.principals[at].app.is_none() {
-            return None;
-        }
-        let (granted, given, words, before) = self.nameless_grants.get(&who.key)?;
-        (0..=CHAIN).contains(&time.since(*granted)).then(|| {
-            let words = format!(
-                "On {} {} gave {words} to an application whose record does not name it (audit record {given}); this may be the same one.",
-                granted.minute(),
-                who.name
-            );
-            Boost { event: given.clone(), before: *before, ..Boost::new(Booster::Chain, words) }
-        })
-    }
-
     #[expect(clippy::too_many_arguments, reason = "one change, seen from one side")]
     fn judge_actor(
         &mut self,
@@ -478,46 +395,6 @@ impl Tenant {
         }
     }
 
-    fn actor_facts(&self, assessment: &mut Assessment, audit: &DirectoryAudit<'_>, parts: &Parts, at: usize) {
-        let principal = &self.principals[at];
-        if parts.operation > 0.0 {
-            let since = audit.time.since(principal.first) / countersign_model::time::DAY;
-            assessment.facts.push(format!(
-                "Known for {since} days, it {}. An attacker would do it {} times as often.",
-                if parts.operation > 3.0 {
-                    "hardly ever did such a thing"
-                } else {
-                    "seldom does such a thing"
-                },
-                number(parts.operation.exp())
-            ));
-        }
-        if parts.burst > 0.5 {
-            assessment
-                .facts
-                .push("It changed more identities within ten minutes than it ever did.".to_owned());
-        }
-    }
-
-    fn target_facts(&self, assessment: &mut Assessment, parts: &Parts, who: &Who, at: usize) {
-        let principal = &self.principals[at];
-        match principal.changed_by.changes {
-            0 | 1 => assessment
-                .facts
-                .push(format!("{} was not changed by anybody before in these logs.", named(principal))),
-            changes if parts.actor > 0.0 => assessment.facts.push(format!(
-                "Of {changes} changes of {} none was by {} before. Chance of somebody new: {}.",
-                named(principal),
-                who.name,
-                share(self.habits.new_actor_rate())
-            )),
-            _ => {}
-        }
-        if parts.place > 0.1 {
-            assessment.facts.push(format!("{} acts from a network never used for changes before.", who.name));
-        }
-    }
-
     /// Notes what a change does for those that follow.
     fn remember(&mut self, at: usize, audit: &DirectoryAudit<'_>, change: &Change, parts: &Parts, who: &Who) {
         let kind = match change.operation {
@@ -597,118 +474,6 @@ impl Tenant {
             self.incidents[incident].take_ids(&[event]);
         }
     }
-}
-
-fn named(principal: &Principal) -> String {
-    if principal.name.is_empty() { principal.id.to_string() } else { principal.name.clone() }
-}
-
-fn terms(parts: &Parts, for_actor: bool, by_person: bool) -> Vec<Evidence> {
-    let named = parts.named(for_actor, by_person).into_iter().filter(|(_, ln)| ln.abs() > 1e-3);
-    named.map(|(dimension, ln)| Evidence { dimension: dimension.to_owned(), ln }).collect()
-}
-
-fn add(assessment: &mut Assessment, parts: &Parts, boosters: &[Boost], for_actor: bool, by_person: bool) {
-    assessment.terms = terms(parts, for_actor, by_person);
-    for Boost { booster, before, .. } in boosters {
-        assessment.add(booster.name(), booster.ln());
-        assessment.add("stepBefore", *before);
-        assessment.reasons.insert(booster.reason());
-        // Its sign-ins are in another log than the changes that bound its life.
-        assessment.corroborated |= *booster == Booster::CreateUseDelete;
-    }
-    for (holds, reason) in [
-        (parts.operation > 1.0, "UnfamiliarOperation"),
-        (parts.authority > 0.0, "PrivilegedPermission"),
-        (parts.is_trust, "FederatedTrustDrift"),
-        (parts.actor > 0.5 && !for_actor, "UnfamiliarActor"),
-        (parts.place > 0.5, "UnfamiliarPlaceOfActor"),
-        (parts.burst > 0.5, "BurstOfChanges"),
-    ] {
-        if holds {
-            assessment.reasons.insert(reason);
-        }
-    }
-}
-
-fn what_fact(audit: &DirectoryAudit<'_>, change: &Change) -> String {
-    let target = change.subjects.first().map_or_else(
-        || audit.targets.first().map_or(String::new(), |target| target.name.to_string()),
-        |subject| if subject.name.is_empty() { subject.id.to_string() } else { subject.name.clone() },
-    );
-    let given = change.authority.as_ref().map_or_else(String::new, |given| {
-        let tier = match given.tier {
-            Tier::Zero => ", whose holder can take over the tenant",
-            Tier::Sensitive => ", which reaches what everybody owns",
-            Tier::Directory => ", which reads the directory",
-            Tier::Ordinary => "",
-        };
-        format!(": {}{tier}", given.words)
-    });
-    let key = change.added_keys.first().map_or_else(String::new, |key| format!(", credential {key}"));
-    format!(
-        "{} UTC: `{}`{given}{key}{} (audit record {}).",
-        audit.time.minute(),
-        audit.operation.trim(),
-        if target.is_empty() { String::new() } else { format!(", on {target}") },
-        audit.id
-    )
-}
-
-fn trust_fact(trust: &Trust) -> String {
-    let how = match (trust.is_first, trust.is_widened) {
-        (true, _) => "It is the first trust of this application.",
-        (_, true) => "More callers than before will do.",
-        _ => "It comes beside those there were.",
-    };
-    format!("Tokens of {} for {} sign it in from now on. {how}", trust.issuer, trust.subject)
-}
-
-/// Owner, consent or rights first, a way in within two days (F16). Bringing an application in does the same in one
-/// go, so that of a new one only rights that reach everybody make it a chain.
-fn chain(principal: &Principal, change: &Change, actor: u32, time: Timestamp) -> Option<Boost> {
-    if !change.gives_entry() {
-        return None;
-    }
-    let recent = || principal.steps.iter().filter(|step| (0..=CHAIN).contains(&time.since(step.time)));
-    let is_new = recent().any(|step| matches!(step.kind, StepKind::Created));
-    let step = recent().rev().find(|step| match &step.kind {
-        StepKind::Granted { tier, .. } => *tier >= Tier::Sensitive,
-        StepKind::Owner | StepKind::Consent => !is_new,
-        StepKind::Created | StepKind::Entry => false,
-    })?;
-    let words = format!(
-        "On {} it got {} (audit record {}); now a way in.",
-        step.time.minute(),
-        step.words,
-        step.event
-    );
-    let before = if step.actor == actor { step.ln } else { 0.0 };
-    Some(Boost { event: step.event.clone(), before, ..Boost::new(Booster::Chain, words) })
-}
-
-/// Made, used and deleted within an hour (F11).
-fn short_life(principal: &Principal, change: &Change, time: Timestamp) -> Option<Boost> {
-    if !matches!(change.operation, Operation::DeleteApplication | Operation::RemoveServicePrincipal) {
-        return None;
-    }
-    let made = principal.steps.iter().find(|step| matches!(step.kind, StepKind::Created))?;
-    let was_used = principal.day != i64::MIN && principal.last >= made.time;
-    (was_used && time.since(made.time) <= SHORT_LIFE).then(|| {
-        let words = format!(
-            "It was made on {}, signed in, and was deleted {} minutes later.",
-            made.time.minute(),
-            time.since(made.time) / (60 * countersign_model::time::SECOND)
-        );
-        Boost { event: made.event.clone(), ..Boost::new(Booster::CreateUseDelete, words) }
-    })
-}
-
-fn fresh_grant(principal: &Principal, time: Timestamp) -> Option<(&Step, Tier)> {
-    principal.steps.iter().rev().find_map(|step| match &step.kind {
-        StepKind::Granted { tier, .. } if (1..=FRESH).contains(&time.since(step.time)) => Some((step, *tier)),
-        _ => None,
-    })
 }
 
 impl<'o> Opening<'o> {
