@@ -113,9 +113,11 @@ pub(crate) struct Analyze {
 Examples:
   countersign simulate --out tenant --principals 200 --days 60 --seed 7
   countersign simulate --out quiet --attacks none && countersign analyze quiet
+  countersign simulate --inject logs/ --out drill --attacks 0.02 && countersign analyze drill
 
 The folder gets the logs in Azure Storage's layout and truth.ndjson, which names every attack and
-every harmless episode that looks like one.")]
+every harmless episode that looks like one. With --inject it gets a copy of your logs, unchanged,
+attacks on your own identities in the folder injected, and truth.ndjson, which names them.")]
 pub(crate) struct Simulate {
     /// Folder to write to; made if it does not exist, and must be empty
     #[arg(long, value_name = "DIR")]
@@ -136,6 +138,14 @@ pub(crate) struct Simulate {
     /// Share of identities that are attacked, 0 to 1, or none
     #[arg(long, value_name = "SHARE", default_value = "0.06", value_parser = parse_share)]
     pub(crate) attacks: f64,
+
+    /// Put attacks onto the identities of these logs, a file or folder, instead of making a tenant
+    #[arg(long, value_name = "LOGS", conflicts_with_all = ["principals", "days", "sign_ins", "calls", "layout"])]
+    pub(crate) inject: Option<PathBuf>,
+
+    /// Calls of directory APIs, as a factor of what is usual; 0 for none
+    #[arg(long, value_name = "FACTOR", default_value = "1")]
+    pub(crate) calls: f64,
 
     /// Sign-ins per identity and day, instead of each one's own habit
     #[arg(long, value_name = "N")]

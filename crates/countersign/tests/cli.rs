@@ -2,9 +2,10 @@
 
 mod run;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -363,4 +364,74 @@ fn people_who_sign_in_are_counted_and_passed_over() {
     let (count, example) = skipped(&json, "sign-in of a user");
     assert_eq!(json["read"]["byType"]["NonInteractiveUserSignInLogs"], count);
     assert!(example.ends_with("NonInteractiveUserSignInLogs.json:1"), "{example}");
+}
+
+/// All files below a folder, by their names in it.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = text(path.strip_prefix(folder).unwrap());
+                files.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn attacks_are_put_onto_the_users_own_logs() {
+    let own = folder("inject-own");
+    for log in logs() {
+        fs::copy(&log, own.join(Path::new(&log).file_name().unwrap())).unwrap();
+    }
+    let inject = |name: &str| {
+        let out = folder("inject").join(name);
+        let arguments = ["simulate", "--inject", &text(&own), "--out", &text(&out), "--attacks", "0.5"];
+        let ended = countersign(&[&arguments[..], &["--seed", "3"]].concat());
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        contents(&out)
+    };
+    let written = inject("one");
+    assert_eq!(written, inject("two"), "the same logs and seed give the same bytes");
+    for (name, bytes) in contents(&own) {
+        assert_eq!(written.get(&name), Some(&bytes), "{name} is copied unchanged");
+    }
+    let truth = String::from_utf8(written["truth.ndjson"].clone()).unwrap();
+    let before = fs::read_to_string(own.join("ServicePrincipalSignInLogs.json")).unwrap();
+    let added: Vec<&Vec<u8>> =
+        written.iter().filter(|(name, _)| name.starts_with("injected")).map(|(_, bytes)| bytes).collect();
+    let added = String::from_utf8(added.into_iter().flatten().copied().collect()).unwrap();
+    assert!(truth.lines().count() >= 2, "{truth}");
+    for line in truth.lines() {
+        let episode: Value = serde_json::from_str(line).unwrap();
+        assert!(before.contains(episode["servicePrincipalId"].as_str().unwrap()), "a principal of the logs");
+        for id in episode["eventIds"].as_array().unwrap() {
+            assert!(added.contains(id.as_str().unwrap()), "{id} is no record");
+        }
+    }
+}
+
+#[test]
+fn injection_says_what_is_wrong_in_one_line() {
+    let (logs, out) = (folder("inject-bad"), folder("inject-bad-out"));
+    let inject = |out: &Path| countersign(&["simulate", "--inject", &text(&logs), "--out", &text(out)]);
+    let says = |out: &Path, words: &str| {
+        let ended = inject(out);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(words), "{ended:?}");
+        assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
+    };
+    says(&out, "no file in");
+    fs::write(logs.join("notes.json"), "{\"category\":\"Other\"}\n").unwrap();
+    says(&out, "no successful sign-in");
+    says(&logs.join("inside"), "name a folder elsewhere");
+    fs::write(logs.join("truth.ndjson"), "").unwrap();
+    says(&out, "move it out of");
+    assert_eq!(contents(&out).len(), 0, "nothing is left behind");
 }

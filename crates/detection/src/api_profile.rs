@@ -342,7 +342,7 @@ impl ApiProfile {
                 kept.events.push(event);
             }
         }
-        let mut judge = !is_cold && (is_new || is_new_class) || is_cold && is_new_class;
+        let mut judge = is_new_class || !is_cold && is_new;
         if now.calls >= now.judge_at {
             now.judge_at = now.calls + now.calls / 4 + 1;
             judge = true;

@@ -224,8 +224,8 @@ impl Tenant {
     /// Identities that did something, or that something was found about.
     pub(crate) fn identities(&self) -> usize {
         let is_judged =
-            |principal: &&Box<Principal>| principal.first_day == i64::MIN && !principal.incidents.is_empty();
-        self.acting as usize + self.principals.iter().filter(is_judged).count()
+            |principal: &Principal| principal.first_day == i64::MIN && !principal.incidents.is_empty();
+        self.acting as usize + self.principals.iter().filter(|principal| is_judged(principal)).count()
     }
 
     /// Tells whether an address is in the baseline of an identity; `None` for an unknown identity.

@@ -1,6 +1,5 @@
 //! What else goes on in a directory: changes that are of no consequence for the principals that are simulated.
 
-use crate::archetypes::Tenant;
 use crate::catalogue::{DUTIES, RESOURCES};
 use crate::changes::{
     Consent, Subject, application_added, conditional_access_changed, consented, enabled,
@@ -10,6 +9,7 @@ use crate::envelopes::{Actor, Audit, object_id, principal_of_resource};
 use crate::json::Guid;
 use crate::plan::usual_actor;
 use crate::rng::Rng;
+use crate::tenant::Tenant;
 
 /// People of a tenant that changes of the directory are about.
 const USERS: u64 = 800;

@@ -69,7 +69,7 @@ impl Principal {
             let choice = self.choose(*slot, &mut rng, &mut scratch.episodes);
             let mut wake = |time: i64, resource: u8, rng: &mut Rng| {
                 let error = if rng.per_mille(1) { 90_033 } else { 0 };
-                let body = self.body(index, &choice, resource, error);
+                let body = body_of(index, &choice, resource, error);
                 let wake = Wake { time, id: ids.draw(), body, ..self.wake_of(&choice) };
                 each(wake, &scratch.episodes);
             };
@@ -90,7 +90,7 @@ impl Principal {
             let choice = self.choose(Slot { time, run: 0 }, &mut rng, &mut scratch.episodes);
             let resource = *rng.pick(&self.resources);
             let choice = Choice { address, agent, factor: 0, ..choice };
-            let body = self.body(index, &choice, resource, 0);
+            let body = body_of(index, &choice, resource, 0);
             each(Wake { time, id: ids.draw(), body, ..self.wake_of(&choice) }, &[episode]);
         }
         if self.forgotten_copy && !exact {
@@ -116,22 +116,10 @@ impl Principal {
             if time >= self.born && self.lives(time) {
                 scratch.episodes.clear();
                 let choice = self.choose(Slot { time, run: 0 }, &mut rng, &mut scratch.episodes);
-                let body = self.body(index, &choice, GRAPH, 0);
+                let body = body_of(index, &choice, GRAPH, 0);
                 let wake = Wake { time, id: ids.draw(), body, nightly: true, ..self.wake_of(&choice) };
                 each(wake, &scratch.episodes);
             }
-        }
-    }
-
-    fn body(&self, index: u32, choice: &Choice, resource: u8, error: u32) -> SignInBody {
-        SignInBody {
-            principal: index,
-            address: choice.address,
-            agent: choice.agent,
-            resource,
-            credential: choice.credential,
-            error,
-            cae: choice.cae,
         }
     }
 
@@ -140,7 +128,7 @@ impl Principal {
         Wake {
             time: 0,
             id: 0,
-            body: self.body(0, choice, 0, 0),
+            body: body_of(0, choice, 0, 0),
             long_lived: choice.cae
                 || (self.is_managed() && matches!(self.schedule, Schedule::LongLived { .. })),
             nightly: false,
@@ -155,5 +143,17 @@ impl Principal {
             Schedule::Jobs { steps, .. } => steps,
             _ => 1,
         }
+    }
+}
+
+fn body_of(index: u32, choice: &Choice, resource: u8, error: u32) -> SignInBody {
+    SignInBody {
+        principal: index,
+        address: choice.address,
+        agent: choice.agent,
+        resource,
+        credential: choice.credential,
+        error,
+        cae: choice.cae,
     }
 }

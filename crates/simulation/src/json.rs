@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use countersign_model::time::{DAY, HOUR, SECOND};
 
-use crate::rng::mix;
+use crate::rng::{mix, mix_all};
 
 /// An identifier of version 4's form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,11 @@ impl Guid {
             text.len() == 36 && text.bytes().enumerate().all(|(i, b)| (b == b'-') == hyphens.contains(&i));
         let digits: String = text.chars().filter(|c| *c != '-').collect();
         if shape { u128::from_str_radix(&digits, 16).ok().map(Guid) } else { None }
+    }
+
+    /// A number out of all of it.
+    pub(crate) fn mixed(self) -> u64 {
+        mix_all(&[self.0 as u64, (self.0 >> 64) as u64])
     }
 
     fn text(self) -> [u8; 36] {

@@ -6,7 +6,8 @@
 //! quantities alone, because a generator that knows the scorer proves nothing about it. What it says about
 //! detection is still relative: habits and attacks were drawn by the people who also wrote the detections.
 //!
-//! Start with [`Simulation`] for a tenant of any size, with [`scenario`] for a history of a few lines in a test.
+//! Start with [`Simulation`] for a tenant of any size, with [`scenario`] for a history of a few lines in a test, with
+//! [`injection`] for attacks on the principals of real logs.
 //!
 //! ```
 //! use countersign_simulation::{Parameters, Simulation};
@@ -30,6 +31,7 @@ mod changes;
 mod envelopes;
 pub mod evaluation;
 mod habits;
+pub mod injection;
 mod json;
 mod look_alikes;
 pub mod networks;
@@ -38,6 +40,7 @@ mod plan;
 mod rng;
 pub mod scenario;
 mod simulation;
+mod tenant;
 mod traffic;
 mod truth;
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use countersign_model::time::{DAY, HOUR, SECOND, Timestamp};
 
-use crate::archetypes::{Principal, Tenant};
+use crate::archetypes::Principal;
 use crate::calendar::MINUTE;
 use crate::catalogue::Agent;
 use crate::envelopes::{Actor, Api, Audit, Credential, CredentialKind, audit_id, event_id};
 use crate::networks::Address;
 use crate::rng::{Rng, mix, mix_all};
+use crate::tenant::Tenant;
 use crate::truth::{Episode, EpisodeKind};
 
 /// One record to be.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use countersign_model::time::{DAY, SECOND, Timestamp};
 
-use crate::archetypes::{Principal, Tenant};
+use crate::archetypes::Principal;
 use crate::attacks;
 use crate::background::background_change;
 use crate::calendar::{MINUTE, Offsets, Zone};
@@ -20,6 +20,7 @@ use crate::networks::{NetworkKind, draw_v4};
 use crate::parameters::Parameters;
 use crate::plan::{Body, Event, Plan};
 use crate::rng::{Rng, mix, mix_all};
+use crate::tenant::Tenant;
 use crate::traffic::{self, TokenUse};
 use crate::truth::Episode;
 

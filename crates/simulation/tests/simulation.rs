@@ -226,6 +226,69 @@ fn every_family_occurs() {
 }
 
 #[test]
+fn calls_of_a_default_tenant_are_many_and_bounded() {
+    let mut simulation = Simulation::new(Parameters { days: 60, ..Parameters::default() });
+    let (mut calls, mut legacy) = (0, 0);
+    simulation.for_each_record(|record| {
+        calls += u32::from(is_call(record.category));
+        legacy += u32::from(record.category == Category::AzureADGraphActivityLogs);
+    });
+    assert!((50_000..400_000).contains(&calls), "{calls}");
+    assert!(legacy > 0);
+    let mut silent =
+        Simulation::new(Parameters { calls: 0.0, attacks: Attacks::None, look_alikes: false, ..small() });
+    silent.for_each_record(|record| {
+        assert!(!is_call(record.category) || !String::from_utf8_lossy(record.line).contains("\"app\""));
+    });
+}
+
+#[test]
+fn replayed_tokens_are_genuine_and_nobody_signs_in_with_them() {
+    let (records, simulation) = records_of(Parameters { attacks: Attacks::Share(1.0), ..small() });
+    let by_id: HashMap<String, &(Category, Timestamp, Value)> =
+        records.iter().map(|record| (id_of(record.0, &record.2), record)).collect();
+    let signed_in: HashMap<&str, (&str, &str)> = records
+        .iter()
+        .filter(|(category, ..)| !is_call(*category))
+        .filter_map(|(_, _, record)| {
+            let properties = &record["properties"];
+            let token = properties["uniqueTokenIdentifier"].as_str()?;
+            Some((token, (properties["id"].as_str()?, properties["servicePrincipalId"].as_str()?)))
+        })
+        .collect();
+    let replays = simulation.truth().iter().filter(|episode| episode.family.starts_with("replayedToken"));
+    let mut calls = 0;
+    for episode in replays {
+        for id in &episode.event_ids {
+            let (category, _, record) = by_id[id];
+            if is_call(*category)
+                && record["properties"]["servicePrincipalId"] == episode.service_principal_id.as_str()
+            {
+                let token = record["properties"]["signInActivityId"].as_str().expect("text");
+                let (sign_in, principal) = signed_in[token];
+                assert_eq!(principal, episode.service_principal_id);
+                let own = episode.event_ids.iter().any(|id| id == sign_in);
+                assert!(!own || episode.traits.contains_key("change"), "the sign-in is the workload's");
+                calls += u32::from(!own);
+            }
+        }
+    }
+    assert!(calls > 20, "{calls}");
+}
+
+#[test]
+fn episodes_name_all_principals_concerned() {
+    let parameters = Parameters { attacks: Attacks::Share(0.8), ..small() };
+    let mut several = 0;
+    for episode in Simulation::new(parameters).truth() {
+        assert_eq!(episode.service_principal_ids[0], episode.service_principal_id);
+        assert!(!episode.archetype.is_empty());
+        several += u32::from(episode.service_principal_ids.len() > 1);
+    }
+    assert!(several > 0);
+}
+
+#[test]
 fn attacks_and_look_alikes_can_be_left_out() {
     let quiet = Parameters { attacks: Attacks::None, look_alikes: false, ..small() };
     let (records, simulation) = records_of(quiet);

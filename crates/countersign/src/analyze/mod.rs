@@ -111,6 +111,41 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     Ok(if fails { Outcome::FailOn } else { Outcome::Done })
 }
 
+/// Memory for sorting events that are only looked at.
+const LOOK_BYTES: usize = 512 << 20;
+
+/// Files that a path stands for.
+pub(crate) fn files_of(path: &str) -> Result<Vec<std::path::PathBuf>> {
+    let inputs = inputs::expand(&[path.to_owned()])?;
+    Ok(inputs
+        .into_iter()
+        .filter_map(|input| match input {
+            inputs::Input::File(path, _) => Some(path),
+            inputs::Input::Stdin => None,
+        })
+        .collect())
+}
+
+/// Gives all events of a file or folder to `each`, in the order of time, whatever the order of files.
+pub(crate) fn for_each_event(
+    path: &str,
+    mut each: impl FnMut(&countersign_model::event::Event<'_>),
+) -> Result<()> {
+    let watch = Watch::default();
+    let inputs = inputs::expand(&[path.to_owned()])?;
+    if inputs.is_empty() {
+        bail!("no file in `{path}`: name the folder that holds the exported logs");
+    }
+    let total = inputs.iter().map(inputs::Input::size).sum();
+    let progress = Progress::bytes("reading", total, watch.bytes.clone(), watch.events.clone());
+    let ReadEvents { mut events, .. } = read::read(&inputs, Sorter::new(LOOK_BYTES, None), None, &watch)?;
+    drop(progress);
+    while let Some((_, event)) = events.next()? {
+        each(&fold::decode(event)?);
+    }
+    Ok(())
+}
+
 /// Keeps what was asked for.
 fn narrow(analysis: &mut Analysis, arguments: &Analyze) {
     let is_recent = |last: Timestamp| arguments.since.is_none_or(|since| last >= since);

@@ -117,7 +117,7 @@ fn spelled(operation: &str) -> String {
     operation.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn is_identity(target: &&Target<'_>) -> bool {
+fn is_identity(target: &Target<'_>) -> bool {
     matches!(target.kind.as_ref(), "ServicePrincipal" | "Application")
 }
 
@@ -151,13 +151,13 @@ fn subjects(audit: &DirectoryAudit<'_>, operation: Operation) -> Vec<Subject> {
                     .map_or_else(AppId::default, |app| AppId(Id::parse(&app).into_owned())),
                 name: property("ServicePrincipal.DisplayName").unwrap_or_default(),
             });
-            let second = || audit.targets.iter().filter(is_identity).nth(1).map(of);
+            let second = || audit.targets.iter().filter(|target| is_identity(target)).nth(1).map(of);
             by_property.or_else(second).into_iter().collect()
         }
         Operation::AddApplicationOwner | Operation::AddServicePrincipalOwner | Operation::RemoveOwner => {
-            audit.targets.iter().rfind(is_identity).map(of).into_iter().collect()
+            audit.targets.iter().rfind(|target| is_identity(target)).map(of).into_iter().collect()
         }
-        _ => audit.targets.iter().filter(is_identity).map(of).collect(),
+        _ => audit.targets.iter().filter(|target| is_identity(target)).map(of).collect(),
     };
     found.into_iter().filter(|subject| !(subject.id.is_none() && subject.app.is_none())).collect()
 }

@@ -316,7 +316,9 @@ impl Operation {
 
     /// What is assumed of it.
     pub(crate) fn row(self) -> &'static Row {
-        &OPERATIONS[self as usize]
+        let row = &OPERATIONS[self as usize];
+        debug_assert_eq!(row.operation, self, "rows stand in the order of operations");
+        row
     }
 }
 

@@ -16,6 +16,7 @@ use crate::envelopes::{Actor, CredentialKind, principal_of_resource};
 use crate::json::Guid;
 use crate::networks::{Address, NetworkKind, draw_v4, hosted_runner};
 use crate::rng::Rng;
+use crate::traffic::Traffic;
 use crate::traffic::duties::Ask;
 
 /// What happens in an incident.
@@ -174,7 +175,7 @@ impl Attack<'_> {
         let address = self.vps();
         let agent =
             if self.rng.per_mille(500) { self.principal.agent } else { Agent::draw_generic(&mut self.rng) };
-        let own: Vec<Ask> = self.principal.traffic.as_ref().map(|t| t.asks()).unwrap_or_default();
+        let own: Vec<Ask> = self.principal.traffic.as_ref().map(Traffic::asks).unwrap_or_default();
         let mut loot = Loot::draw(own, &mut self.rng);
         let mut time = begin;
         let mut last = None;
@@ -296,6 +297,7 @@ impl Attack<'_> {
         let begin = self.begin(DAY);
         let (actor, address) = self.hijacked();
         let (index, made) = self.plant("Stratus Red Team", self.tenant.id);
+        self.story.instead = Some(made.clone());
         let subject = Subject::from(&made);
         self.audit(begin, application_added(&actor, subject, false));
         self.audit(begin + 4 * SECOND, credentials_changed(&actor, subject, &[], &[made.credential]));
@@ -364,6 +366,7 @@ impl Attack<'_> {
         let name = if like == self.principal.name { format!("{like} ") } else { like };
         let foreign = Guid::from_seed(self.rng.next());
         let (index, made) = self.plant(&name, foreign);
+        self.story.instead = Some(made.clone());
         let subject = Subject::from(&made);
         let mut time = begin;
         for n in 0..self.rng.between(1, 6) {

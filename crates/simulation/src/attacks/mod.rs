@@ -12,7 +12,7 @@ pub(crate) use skeleton::{Entry, Manner, Skeleton, Victim, addresses};
 
 use countersign_model::time::{DAY, HOUR, SECOND};
 
-use crate::archetypes::{Archetype, Principal, Tenant};
+use crate::archetypes::{Archetype, Principal};
 use crate::calendar::{MINUTE, Offsets, Slot};
 use crate::catalogue::{Agent, GRAPH, KEY_VAULT, RESOURCE_MANAGER};
 use crate::changes::{
@@ -24,6 +24,7 @@ use crate::look_alikes::Period;
 use crate::networks::{Address, NetworkKind, draw_v4, hosted_runner};
 use crate::plan::{CallBody, Plan, SignInBody};
 use crate::rng::Rng;
+use crate::tenant::Tenant;
 use crate::truth::EpisodeKind;
 
 /// Families of attacks that a simulation can hold: credential and place of use, then incidents by their names.
@@ -88,7 +89,12 @@ pub(crate) fn plan<'o>(
         .collect();
     victims.sort_by_key(|i| Rng::of(&[principals[*i].key, 0xa77a]).next());
     let mut planted = Vec::new();
-    for index in victims.into_iter().take(count as usize) {
+    let wanted = plan.episodes.len() + count as usize;
+    for index in victims {
+        // One whose tokens nobody could replay gives way to the next.
+        if plan.episodes.len() >= wanted {
+            break;
+        }
         let principal = &principals[index];
         let mut attack = Attack {
             plan: &mut *plan,
@@ -118,6 +124,8 @@ struct Story {
     span: Option<(i64, i64)>,
     /// Principals concerned beside the victim.
     others: Vec<String>,
+    /// Who the episode is about, when the attacker's own application is all there is.
+    instead: Option<Principal>,
     traits: Vec<(&'static str, String)>,
 }
 
@@ -216,7 +224,8 @@ impl Attack<'_> {
                 let deeds = loot.deeds(skeleton.act, n, &mut self.rng);
                 self.deeds(*time, held, &deeds, "");
             }
-            if skeleton.act == Act::DirectoryChange && n < 2 {
+            let changed = self.story.traits.iter().any(|(name, _)| *name == "change");
+            if skeleton.act == Act::DirectoryChange && !changed {
                 self.change_directory(*time, held);
             }
         }
@@ -229,11 +238,15 @@ impl Attack<'_> {
     fn finish(&mut self, family: &str) {
         let story = std::mem::take(&mut self.story);
         let Some(span) = story.span else { return };
-        let number = self.plan.episode(EpisodeKind::Attack, family, self.principal, span);
+        let principal = story.instead.as_ref().unwrap_or(self.principal);
+        let number = self.plan.episode(EpisodeKind::Attack, family, principal, span);
         let episode = self.plan.episode_mut(number);
         episode.event_ids = story.ids;
-        episode.service_principal_ids.extend(story.others);
-        episode.service_principal_ids.dedup();
+        for other in story.others {
+            if !episode.service_principal_ids.contains(&other) {
+                episode.service_principal_ids.push(other);
+            }
+        }
         episode.traits.extend(story.traits);
     }
 

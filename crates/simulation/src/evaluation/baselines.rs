@@ -16,9 +16,12 @@ trait Rule {
     fn judge(&mut self, event: &Event<'_>, facts: Option<&SourceFacts<'_>>) -> Option<f64>;
 }
 
+/// A rule with its name, and its alerts by identity and day.
+type Entry = (&'static str, Box<dyn Rule>, BTreeMap<(String, i64), Alert>);
+
 /// All rules with their alerts so far.
 pub struct Baselines {
-    rules: Vec<(&'static str, Box<dyn Rule>, BTreeMap<(String, i64), Alert>)>,
+    rules: Vec<Entry>,
 }
 
 impl Default for Baselines {
@@ -26,13 +29,13 @@ impl Default for Baselines {
         let rule = |name, rule: Box<dyn Rule>| (name, rule, BTreeMap::new());
         Baselines {
             rules: vec![
-                rule("any new property", Box::new(AnyNewProperty::default())),
-                rule("new ASN in 10 days", Box::new(NewAsn::default())),
-                rule("new country in the tenant, 14 days", Box::new(NewCountry::default())),
-                rule("drift above 150 %", Box::new(Drift::default())),
-                rule("z-score of calls, 7 days", Box::new(ZScore::default())),
-                rule("1,000 calls an hour, 4 classes", Box::new(Static::default())),
-                rule("rare ASN, 20 buckets", Box::new(Rare::default())),
+                rule("any new property", Box::<AnyNewProperty>::default()),
+                rule("new ASN in 10 days", Box::<NewAsn>::default()),
+                rule("new country in the tenant, 14 days", Box::<NewCountry>::default()),
+                rule("drift above 150 %", Box::<Drift>::default()),
+                rule("z-score of calls, 7 days", Box::<ZScore>::default()),
+                rule("1,000 calls an hour, 4 classes", Box::<Static>::default()),
+                rule("rare ASN, 20 buckets", Box::<Rare>::default()),
             ],
         }
     }
@@ -196,10 +199,13 @@ impl Rule for Drift {
     }
 }
 
+/// The current hour, its calls, and the hours before with theirs.
+type CallHours = (i64, f64, VecDeque<(i64, f64)>);
+
 /// Calls of the hour against mean and deviation of the last seven days' hours.
 #[derive(Default)]
 struct ZScore {
-    hours: HashMap<u64, (i64, f64, VecDeque<(i64, f64)>)>,
+    hours: HashMap<u64, CallHours>,
 }
 
 impl Rule for ZScore {
@@ -267,7 +273,7 @@ impl Rule for Rare {
         let asn = facts?.asn;
         let principal = key(event)?;
         let hour = sign_in.time.hour();
-        let mut count = |entry: &mut (i64, f64)| {
+        let count = |entry: &mut (i64, f64)| {
             if entry.0 != hour {
                 *entry = (hour, entry.1 + 1.0);
             }

@@ -3,7 +3,7 @@
 use countersign_model::time::{DAY, HOUR};
 
 use super::{Change, Effect, NEW_DAYS, Period};
-use crate::archetypes::{Archetype, Principal, Site, Tenant};
+use crate::archetypes::{Archetype, Principal, Site};
 use crate::calendar::{MINUTE, Recurrence, Schedule, Slot, is_weekend};
 use crate::catalogue::{self, Agent};
 use crate::changes::{
@@ -15,6 +15,7 @@ use crate::json::{Guid, civil};
 use crate::networks::{draw_v4, draw_v6};
 use crate::plan::{CallBody, Plan, SignInBody, usual_actor};
 use crate::rng::Rng;
+use crate::tenant::Tenant;
 use crate::truth::{EpisodeKind, LOOK_ALIKE_EVENTS_MAX};
 
 /// One principal while its look-alikes are decided.
@@ -398,7 +399,8 @@ impl Life<'_> {
         let Period { start, end } = self.period;
         let rare = matches!(self.principal.archetype, Archetype::SteadyPoller | Archetype::ScheduledJob);
         let long = self.period.days() >= 14;
-        if !rare || !long || self.principal.born > start {
+        let exact = matches!(self.principal.schedule, Schedule::Evenly { .. });
+        if !rare || !long || exact || self.principal.born > start {
             return;
         }
         let tenth = (end - start) / 10;

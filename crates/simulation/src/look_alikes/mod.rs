@@ -8,7 +8,7 @@ mod together;
 
 use countersign_model::time::{DAY, HOUR};
 
-use crate::archetypes::{Principal, Tenant};
+use crate::archetypes::Principal;
 use crate::calendar::{Offsets, Schedule, Slot};
 use crate::catalogue::Agent;
 use crate::envelopes::{Credential, Identity};
@@ -16,6 +16,7 @@ use crate::json::Guid;
 use crate::networks::Address;
 use crate::plan::Plan;
 use crate::rng::Rng;
+use crate::tenant::Tenant;
 use crate::truth::LOOK_ALIKE_EVENTS_MAX;
 use life::Life;
 

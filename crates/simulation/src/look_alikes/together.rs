@@ -3,7 +3,7 @@
 use countersign_model::time::{DAY, HOUR, SECOND};
 
 use super::{Change, Effect, NEW_DAYS, Period};
-use crate::archetypes::{Archetype, Principal, Site, Tenant};
+use crate::archetypes::{Archetype, Principal, Site};
 use crate::calendar::MINUTE;
 use crate::catalogue::Agent;
 use crate::changes::{Subject, renamed, verified_publisher};
@@ -12,6 +12,7 @@ use crate::json::Guid;
 use crate::networks::{Address, NetworkKind, draw_v4};
 use crate::plan::{Plan, SignInBody, usual_actor};
 use crate::rng::Rng;
+use crate::tenant::Tenant;
 use crate::truth::EpisodeKind;
 
 /// Gives each of the principals that `moves` accepts the same move; returns how many there were.

@@ -115,7 +115,7 @@ impl Scenario {
         let look = change(self.current().look.clone());
         let mut request = Request::of(look);
         request.token = Some((token, issued));
-        self.push_call(time, method, uri, request)
+        self.push_call(time, method, uri, &request)
     }
 
     /// Calls a directory API once. In `uri`, `{n}` stands for an object id that no other call names, `{u}` and
@@ -128,7 +128,7 @@ impl Scenario {
         told: impl FnOnce(Request) -> Request,
     ) -> Self {
         let request = told(Request::of(self.current().look.clone()));
-        self.push_call(time, method, uri, request)
+        self.push_call(time, method, uri, &request)
     }
 
     /// Calls so many times, evenly over a span of time, taking the URIs in turn.
@@ -182,7 +182,7 @@ impl Scenario {
         self
     }
 
-    fn push_call(mut self, time: Timestamp, method: &str, uri: &str, request: Request) -> Self {
+    fn push_call(mut self, time: Timestamp, method: &str, uri: &str, request: &Request) -> Self {
         let id = self.next_id();
         let member = self.current();
         let (ip, country) = source(&request.address, request.country.as_deref());

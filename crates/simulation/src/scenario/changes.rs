@@ -183,7 +183,7 @@ impl Scenario {
             self.member(principal).keys.clone_from(&after);
         }
         let audits = credentials_changed(&by.actor, subject(principal), &before, &after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Removes a secret or certificate from the principal of that name.
@@ -200,7 +200,7 @@ impl Scenario {
         member.keys.retain(|credential| credential.key != named("key", key));
         let after = member.keys.clone();
         let audits = credentials_changed(&by.actor, subject(principal), &before, &after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Adds a secret to the service principal itself: `Add service principal credentials`.
@@ -214,7 +214,7 @@ impl Scenario {
         let by = by.into();
         let added = Credential { kind: CredentialKind::Secret, key: named("key", key) };
         let audits = principal_credentials_changed(&by.actor, subject(principal), &[], &[added]);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Adds a federated credential: tokens of `issuer` for `subject` will do from now on.
@@ -232,7 +232,7 @@ impl Scenario {
         member.federated.push(federated((key, issuer, token_subject)));
         let after = member.federated.clone();
         let audits = federation_changed(&by.actor, subject(principal), &before, &after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Replaces the list of federated credentials; each is the name of its key, issuer and subject.
@@ -249,7 +249,7 @@ impl Scenario {
         let (before, after) = (list(before), list(after));
         self.member(principal).federated.clone_from(&after);
         let audits = federation_changed(&by.actor, subject(principal), &before, &after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Gives an application role of an API.
@@ -263,7 +263,7 @@ impl Scenario {
     ) -> Self {
         let by = by.into();
         let audits = app_role_changed(&by.actor, subject(principal), api(resource), role, time.0, true);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Takes an application role of an API away.
@@ -277,14 +277,14 @@ impl Scenario {
     ) -> Self {
         let by = by.into();
         let audits = app_role_changed(&by.actor, subject(principal), api(resource), role, time.0, false);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Makes the principal a member of a directory role, such as `Global Administrator`.
     pub fn adds_role_member(self, time: Timestamp, by: impl Into<By>, principal: &str, role: &str) -> Self {
         let by = by.into();
         let audits = role_member_changed(&by.actor, subject(principal), role, true);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Removes the principal from a directory role.
@@ -297,7 +297,7 @@ impl Scenario {
     ) -> Self {
         let by = by.into();
         let audits = role_member_changed(&by.actor, subject(principal), role, false);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// An administrator consents for everybody to delegated permissions of Microsoft Graph.
@@ -308,15 +308,15 @@ impl Scenario {
         principal: &str,
         scopes: &str,
     ) -> Self {
-        self.consents(time, by.into(), principal, Consent { admin: true, scopes })
+        self.consents(time, &by.into(), principal, Consent { admin: true, scopes })
     }
 
     /// Somebody consents for themselves to delegated permissions of Microsoft Graph.
     pub fn consents_as_user(self, time: Timestamp, by: impl Into<By>, principal: &str, scopes: &str) -> Self {
-        self.consents(time, by.into(), principal, Consent { admin: false, scopes })
+        self.consents(time, &by.into(), principal, Consent { admin: false, scopes })
     }
 
-    fn consents(self, time: Timestamp, by: By, principal: &str, consent: Consent<'_>) -> Self {
+    fn consents(self, time: Timestamp, by: &By, principal: &str, consent: Consent<'_>) -> Self {
         let audits = consented(&by.actor, subject(principal), api("Microsoft Graph"), consent);
         self.push_audits(time, by, audits)
     }
@@ -333,12 +333,12 @@ impl Scenario {
         let by = by.into();
         let grant = (subject(principal), api(resource));
         let audits = delegated_permission_granted(&by.actor, grant.0, grant.1, scopes, "AllPrincipals");
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Makes a person (by user principal name) or a principal (by name) an owner of the application.
     pub fn adds_owner(self, time: Timestamp, by: impl Into<By>, principal: &str, owner: &str) -> Self {
-        self.adds_owner_of(time, by.into(), principal, owner, false)
+        self.adds_owner_of(time, &by.into(), principal, owner, false)
     }
 
     /// The same for the service principal.
@@ -349,13 +349,13 @@ impl Scenario {
         principal: &str,
         owner: &str,
     ) -> Self {
-        self.adds_owner_of(time, by.into(), principal, owner, true)
+        self.adds_owner_of(time, &by.into(), principal, owner, true)
     }
 
     fn adds_owner_of(
         self,
         time: Timestamp,
-        by: By,
+        by: &By,
         principal: &str,
         owner: &str,
         of_principal: bool,
@@ -371,15 +371,15 @@ impl Scenario {
 
     /// Registers an application and its principal; the scenario need not know the name before.
     pub fn registers(self, time: Timestamp, by: impl Into<By>, name: &str) -> Self {
-        self.registers_as(time, by.into(), name, false)
+        self.registers_as(time, &by.into(), name, false)
     }
 
     /// The same for one that other tenants can use.
     pub fn registers_multi_tenant(self, time: Timestamp, by: impl Into<By>, name: &str) -> Self {
-        self.registers_as(time, by.into(), name, true)
+        self.registers_as(time, &by.into(), name, true)
     }
 
-    fn registers_as(mut self, time: Timestamp, by: By, name: &str, multi_tenant: bool) -> Self {
+    fn registers_as(mut self, time: Timestamp, by: &By, name: &str, multi_tenant: bool) -> Self {
         // The principal named last stays the one that habits concern.
         if !self.principals.iter().any(|member| member.name == name) {
             self.principals.insert(0, Member::new(name, false));
@@ -392,21 +392,21 @@ impl Scenario {
     pub fn adds_service_principal(self, time: Timestamp, by: impl Into<By>, name: &str) -> Self {
         let by = by.into();
         let audits = principal_added(&by.actor, subject(name));
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Deletes an application, and with it its principal.
     pub fn deletes_application(self, time: Timestamp, by: impl Into<By>, name: &str) -> Self {
         let by = by.into();
         let audits = application_deleted(&by.actor, subject(name));
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Removes a service principal.
     pub fn removes_service_principal(self, time: Timestamp, by: impl Into<By>, name: &str) -> Self {
         let by = by.into();
         let audits = principal_removed(&by.actor, subject(name));
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Changes the addresses that answers are sent to.
@@ -420,35 +420,35 @@ impl Scenario {
     ) -> Self {
         let by = by.into();
         let audits = reply_urls_changed(&by.actor, subject(principal), before, after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Disables the principal.
     pub fn disables(self, time: Timestamp, by: impl Into<By>, principal: &str) -> Self {
         let by = by.into();
         let audits = enabled(&by.actor, subject(principal), false);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Enables the principal.
     pub fn enables(self, time: Timestamp, by: impl Into<By>, principal: &str) -> Self {
         let by = by.into();
         let audits = enabled(&by.actor, subject(principal), true);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Sets the verified publisher of an application.
     pub fn sets_verified_publisher(self, time: Timestamp, by: impl Into<By>, principal: &str) -> Self {
         let by = by.into();
         let audits = verified_publisher(&by.actor, subject(principal), true);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Takes the verified publisher of an application away.
     pub fn unsets_verified_publisher(self, time: Timestamp, by: impl Into<By>, principal: &str) -> Self {
         let by = by.into();
         let audits = verified_publisher(&by.actor, subject(principal), false);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Adds (no `before`), changes or deletes (no `after`) a Conditional Access policy; texts are its JSON.
@@ -462,7 +462,7 @@ impl Scenario {
     ) -> Self {
         let by = by.into();
         let audits = conditional_access_changed(&by.actor, policy, before, after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Changes how people of a domain sign in: `Managed` or `Federated`.
@@ -475,7 +475,7 @@ impl Scenario {
     ) -> Self {
         let by = by.into();
         let audits = domain_authentication(&by.actor, domain, before, after);
-        self.push_audits(time, by, audits)
+        self.push_audits(time, &by, audits)
     }
 
     /// Updates so many people's entries, one a second.
@@ -484,7 +484,7 @@ impl Scenario {
         for n in 0..count {
             let name = format!("user{n}@contoso.example");
             let audits = user_updated(&by.actor, named("user", &name), &name);
-            self = self.push_audits(time.plus(n * MINUTE / 60), by.clone(), audits);
+            self = self.push_audits(time.plus(n * MINUTE / 60), &by, audits);
         }
         self
     }
@@ -493,10 +493,10 @@ impl Scenario {
     pub fn change(self, time: Timestamp, by: impl Into<By>, change: Change) -> Self {
         let by = by.into();
         let record = Audit { actor: by.actor.clone(), ..change.0 };
-        self.push_audits(time, by, vec![record])
+        self.push_audits(time, &by, vec![record])
     }
 
-    fn push_audits(mut self, time: Timestamp, by: By, audits: Vec<Audit>) -> Self {
+    fn push_audits(mut self, time: Timestamp, by: &By, audits: Vec<Audit>) -> Self {
         let correlation = self.next_id();
         for (n, mut audit) in audits.into_iter().enumerate() {
             let id = self.next_id();

@@ -112,7 +112,7 @@ fn calls_are_told_in_full() {
     let before_seven = |r: &&serde_json::Value| {
         r["properties"]["createdDateTime"].as_str().expect("a time") < "2026-03-03T07"
     };
-    let latest = sign_ins.filter(before_seven).map(|r| &r["properties"]["uniqueTokenIdentifier"]).last();
+    let latest = sign_ins.filter(before_seven).map(|r| &r["properties"]["uniqueTokenIdentifier"]).next_back();
     assert_eq!(Some(&calls[0]["signInActivityId"]), latest);
     let delegated = calls[4];
     assert_eq!((&delegated["C_Idtyp"], &delegated["scopes"]), (&"user".into(), &"User.Read".into()));

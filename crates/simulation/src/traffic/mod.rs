@@ -21,6 +21,9 @@ use duties::{Ask, Duty, Rhythm, Write, duty_of};
 /// Calls of one token, at most.
 const SESSION_MAX: u64 = 3_000;
 
+/// Calls of one principal, a day or a run, on average and at most.
+const VOLUME_MAX: u64 = 1_200;
+
 /// How long a token lasts: 75 minutes on average, a day when it is long-lived.
 const LIFE: i64 = 75 * MINUTE;
 const LONG_LIFE: i64 = 24 * HOUR;
@@ -89,12 +92,9 @@ impl Traffic {
             [(2, 10), (10, 40), (40, 120), (120, 400), (400, 900)][rng.weighted(&[34, 34, 22, 8, 2])];
         let drawn = rng.between(low, high) as u64 * u64::from(duty.size) / 10;
         let often = matches!(archetype, Archetype::HostedCi | Archetype::SelfHostedCi);
-        let drawn = match () {
-            () if exact => 2,
-            // Pipelines run many times a day.
-            () if often => drawn.min(12),
-            () => drawn.min(1_200),
-        };
+        // Pipelines run many times a day.
+        let most = if often { 12 } else { VOLUME_MAX };
+        let drawn = if exact { 2 } else { drawn.min(most) };
         let mut asks: Vec<Ask> = duty.asks.iter().copied().filter(|_| rng.per_mille(750)).collect();
         if asks.is_empty() {
             asks.push(duty.asks[0]);
@@ -233,18 +233,15 @@ pub(crate) fn call(
         if time >= token.until {
             break;
         }
-        let (ask, uri) = match pages.take() {
-            Some((ask, left)) => {
-                pages = left.checked_sub(1).filter(|left| *left > 0).map(|left| (ask, left));
-                (ask, ask.next.unwrap_or(ask.uri))
+        let (ask, uri) = if let Some((ask, left)) = pages.take() {
+            pages = (left > 1).then_some((ask, left.saturating_sub(1)));
+            (ask, ask.next.unwrap_or(ask.uri))
+        } else {
+            let ask = &traffic.asks[rng.weighted(&weights)];
+            if ask.next.is_some() && rng.per_mille(500) {
+                pages = Some((ask, rng.between(1, 6) as u64));
             }
-            None => {
-                let ask = &traffic.asks[rng.weighted(&weights)];
-                if ask.next.is_some() && rng.per_mille(500) {
-                    pages = Some((ask, rng.between(1, 6) as u64));
-                }
-                (ask, ask.uri)
-            }
+            (ask, ask.uri)
         };
         // A backup goes through all objects in turn; others work on some more than on others.
         let object = if spread {
@@ -322,6 +319,6 @@ mod tests {
             .map(|_| Traffic::draw(Archetype::SteadyPoller, 1_000, false, &mut rng).volume / 1_000)
             .collect();
         volumes.sort_unstable();
-        assert!(volumes[50] <= 10 && volumes[450] >= 60 && volumes[499] <= 1_200, "{volumes:?}");
+        assert!(volumes[50] <= 10 && volumes[450] >= 60 && volumes[499] <= VOLUME_MAX, "{volumes:?}");
     }
 }

@@ -59,7 +59,8 @@ impl Tenant {
             since.minute(),
             call.time.minute()
         ));
-        assessment.harmless_if = "the token was cached and nothing was done with that permission".to_owned();
+        "the token was cached and nothing was done with that permission"
+            .clone_into(&mut assessment.harmless_if);
         assessment.check_first = format!(
             "look at the calls of application {} since {}; disable the service principal to end its tokens",
             call.app,

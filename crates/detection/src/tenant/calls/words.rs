@@ -119,12 +119,12 @@ pub(super) fn tell(
         share(judged.error_share),
         number(now.bytes as f64 / 1e6),
     ));
-    assessment.harmless_if = if is_broad {
+    let harmless = if is_broad {
         "a new version asks for more, or somebody takes stock with this identity on purpose"
     } else {
         "a backfill, a restore or a month-end ran, which its owner will know"
-    }
-    .to_owned();
+    };
+    harmless.clone_into(&mut assessment.harmless_if);
     assessment.check_first = format!(
         "ask the owner of application {} what ran at {}; look at the sign-ins of that time",
         call.app,

@@ -1,14 +1,16 @@
-//! `countersign simulate`: the logs of a synthetic tenant, written as Azure would.
+//! `countersign simulate`: the logs of a synthetic tenant, written as Azure would, or attacks on the user's own.
+
+mod inject;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
-use countersign_simulation::{Attacks, Parameters, Record, Simulation, daily_path_of, path_of};
+use countersign_simulation::{Attacks, Episode, Parameters, Record, Simulation, daily_path_of, path_of};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -19,6 +21,9 @@ use crate::progress::Progress;
 /// Files kept open at once; the least recently opened day is closed first.
 const OPEN_FILES_MAX: usize = 256;
 
+/// File that tells what is an attack.
+const TRUTH: &str = "truth.ndjson";
+
 /// Runs the command.
 pub(crate) fn run(arguments: &Simulate) -> Result<()> {
     let folder = &arguments.out;
@@ -28,12 +33,16 @@ pub(crate) fn run(arguments: &Simulate) -> Result<()> {
     if entries.next().is_some() {
         bail!("`{}` is not empty: name a new folder, nothing is overwritten", folder.display());
     }
+    if let Some(logs) = &arguments.inject {
+        return inject::run(arguments, logs);
+    }
     let mut simulation = Simulation::new(Parameters {
         principals: arguments.principals,
         days: arguments.days,
         seed: arguments.seed,
         attacks: if arguments.attacks > 0.0 { Attacks::Share(arguments.attacks) } else { Attacks::None },
         sign_ins_per_principal_day: arguments.sign_ins,
+        calls: arguments.calls,
         ..Parameters::default()
     });
     let tenant = simulation.tenant_id();
@@ -64,9 +73,7 @@ pub(crate) fn run(arguments: &Simulate) -> Result<()> {
     }
     files.close()?;
     drop(progress);
-    let truth = folder.join("truth.ndjson");
-    let lines: String = simulation.truth().iter().map(|episode| episode.to_json() + "\n").collect();
-    fs::write(&truth, lines).with_context(|| format!("cannot write `{}`", truth.display()))?;
+    let truth = write_truth(folder, simulation.truth())?;
     output::say(&format!(
         "{} of {} over {} in `{}`; what is an attack is told by `{}`",
         output::count(records.load(Ordering::Relaxed), "record"),
@@ -76,6 +83,13 @@ pub(crate) fn run(arguments: &Simulate) -> Result<()> {
         truth.display()
     ));
     Ok(())
+}
+
+fn write_truth(folder: &Path, episodes: &[Episode]) -> Result<PathBuf> {
+    let truth = folder.join(TRUTH);
+    let lines: String = episodes.iter().map(|episode| episode.to_json() + "\n").collect();
+    fs::write(&truth, lines).with_context(|| format!("cannot write `{}`", truth.display()))?;
+    Ok(truth)
 }
 
 fn path(layout: Layout, tenant: &str, record: &Record<'_>) -> String {
