@@ -42,23 +42,20 @@ pub(crate) fn run(arguments: &Evaluate) -> Result<()> {
     let policy = Policy { budget: arguments.budget };
     let report = arguments.report.as_deref().map(output::begin).transpose()?;
     let mut outcome = Outcome::new(arguments);
-    match &arguments.logs {
-        Some(logs) => {
-            let truth = arguments.truth.clone().unwrap_or_else(|| Path::new(logs).join("truth.ndjson"));
-            let history = History::new(labels::read(&truth)?);
-            let mut events = read_logs(logs)?;
-            outcome.add(0, judge(&mut events, &enricher, policy, history)?);
-        }
-        None => {
-            let seeds = arguments.seeds.clone();
-            let count = seeds.clone().count() as u64;
-            let done = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-            let _progress = Progress::seeds("evaluating", count, std::sync::Arc::clone(&done));
-            for seed in seeds {
-                let (mut events, history) = simulate(arguments, seed)?;
-                outcome.add(seed, judge(&mut events, &enricher, policy, history)?);
-                done.fetch_add(1, Ordering::Relaxed);
-            }
+    if let Some(logs) = &arguments.logs {
+        let truth = arguments.truth.clone().unwrap_or_else(|| Path::new(logs).join("truth.ndjson"));
+        let history = History::new(labels::read(&truth)?);
+        let mut events = read_logs(logs)?;
+        outcome.add(0, judge(&mut events, &enricher, policy, history)?);
+    } else {
+        let seeds = arguments.seeds.clone();
+        let count = seeds.clone().count() as u64;
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let _progress = Progress::seeds("evaluating", count, std::sync::Arc::clone(&done));
+        for seed in seeds {
+            let (mut events, history) = simulate(arguments, seed)?;
+            outcome.add(seed, judge(&mut events, &enricher, policy, history)?);
+            done.fetch_add(1, Ordering::Relaxed);
         }
     }
     if outcome.is_empty() {
@@ -77,7 +74,6 @@ pub(crate) struct Judged {
     pub(crate) methods: Vec<(String, evaluation::Result)>,
     /// By family of evidence.
     pub(crate) calibration: Vec<Calibration>,
-    pub(crate) events: u64,
     /// Nanoseconds of enrichment and detection for one event.
     pub(crate) nanoseconds: f64,
     /// Bytes of state for one identity.
@@ -204,7 +200,6 @@ fn judge(events: &mut Merge, enricher: &Enricher, policy: Policy, mut history: H
     Ok(Judged {
         methods,
         calibration,
-        events: count,
         nanoseconds: spent as f64 / count.max(1) as f64,
         bytes: detector.bytes_per_identity(),
     })

@@ -6,8 +6,8 @@ use countersign_model::risk::RiskLevel;
 
 use crate::assessment::Assessment;
 use crate::constants::{
-    BREADTH_MIN, ELSEWHERE_ATTACK, ELSEWHERE_RATE, ELSEWHERE_RATE_MIN, ELSEWHERE_TOKENS, ERROR_SHAPE,
-    ERROR_WEIGHT, SENSITIVE_SHARE, SURGE, SURGE_SENSITIVE, VOLUME_SHARE,
+    BREADTH_MIN, ELSEWHERE_ATTACK, ELSEWHERE_RATE_MIN, ELSEWHERE_TOKENS, ERROR_SHAPE, ERROR_WEIGHT,
+    SENSITIVE_SHARE, SURGE, SURGE_SENSITIVE, VOLUME_SHARE,
 };
 use crate::hurdle::Rate;
 use crate::tail::{Tail, calibrate, negative_binomial};
@@ -127,10 +127,15 @@ pub(crate) fn most(traffic: &Traffic<'_>, score: &Score) -> RiskLevel {
 }
 
 /// F1: a token is used in another network than the one it was issued to. `class_ln` is how much farther than a
-/// harmless change the other network is.
-pub(crate) fn replay(assessment: &mut Assessment, tokens: f32, elsewhere: f32, class_ln: f64) -> f64 {
-    let rate = ((f64::from(elsewhere) + ELSEWHERE_TOKENS * ELSEWHERE_RATE)
-        / (f64::from(tokens) + ELSEWHERE_TOKENS))
+/// harmless change the other network is, `tenant` how often tokens of the tenant are used elsewhere.
+pub(crate) fn replay(
+    assessment: &mut Assessment,
+    tokens: f32,
+    elsewhere: f32,
+    tenant: f64,
+    class_ln: f64,
+) -> f64 {
+    let rate = ((f64::from(elsewhere) + ELSEWHERE_TOKENS * tenant) / (f64::from(tokens) + ELSEWHERE_TOKENS))
         .max(ELSEWHERE_RATE_MIN);
     assessment.add("token", (ELSEWHERE_ATTACK / rate).ln());
     assessment.add("source", class_ln);
@@ -141,7 +146,7 @@ pub(crate) fn replay(assessment: &mut Assessment, tokens: f32, elsewhere: f32, c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::constants::{CLASS_DAYS, TEMPLATE_DAYS};
+    use crate::constants::{CLASS_DAYS, ELSEWHERE_RATE, TEMPLATE_DAYS};
 
     fn steady(tail: &Tail) -> Traffic<'_> {
         Traffic {
@@ -204,10 +209,10 @@ mod tests {
     #[test]
     fn a_first_replay_among_many_tokens_is_strong_and_a_split_tunnel_is_nothing() {
         let mut clean = Assessment::new(0);
-        replay(&mut clean, 200.0, 0.0, 0.0);
+        replay(&mut clean, 200.0, 0.0, ELSEWHERE_RATE, 0.0);
         assert!(clean.alone() > 1_000_f64.ln());
         let mut split = Assessment::new(0);
-        replay(&mut split, 200.0, 150.0, 0.0);
+        replay(&mut split, 200.0, 150.0, ELSEWHERE_RATE, 0.0);
         assert!(split.alone() < 1.0);
     }
 }

@@ -240,9 +240,13 @@ fn the_legacy_directory_api_is_watched_too() {
     ]
     .map(|collection| format!("/v2/{{t}}/{collection}"));
     let uris: Vec<&str> = legacy.iter().map(String::as_str).collect();
-    let judged = judge(
-        archive(0..36).call_times(at(35, 14, 5)..at(35, 14, 15), 80, "GET", &uris, |call| call.legacy()),
-    );
+    let judged = judge(archive(0..36).call_times(
+        at(35, 14, 5)..at(35, 14, 15),
+        80,
+        "GET",
+        &uris,
+        countersign_simulation::scenario::Request::legacy,
+    ));
     let findings = api_findings(&judged, "svc-archive");
     assert!(findings.iter().any(|finding| finding.level >= RiskLevel::Medium), "{:#?}", judged.findings);
 }

@@ -10,8 +10,8 @@ use countersign_model::time::Timestamp;
 use countersign_simulation::scenario::{Scenario, at, service_principal_id, tenant_id};
 
 use crate::{
-    ADMIN, CLOUD, CLOUD_ABROAD, CLOUD_NEXT, FOREIGN_HOSTING, OFFICE, OFFICE_NEXT, embedded, in_event_time,
-    judge, judge_lines, no_page, tenant,
+    ADMIN, CLOUD, CLOUD_ABROAD, CLOUD_NEXT, FOREIGN_HOSTING, OFFICE, OFFICE_NEXT, embedded, judge,
+    judge_lines, no_page, tenant,
 };
 
 /// The tenant with one more identity, in the office.

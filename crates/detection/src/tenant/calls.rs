@@ -23,7 +23,7 @@ use crate::api_profile::{ApiProfile, directory};
 use crate::assessment::Assessment;
 use crate::budget::Policy;
 use crate::calibration::Family;
-use crate::constants::{ERROR_SHARE, FIRST_CLASSES, SLOW_HOURS};
+use crate::constants::{ELSEWHERE_RATE, ERROR_SHARE, FIRST_CLASSES, SLOW_HOURS};
 use crate::explanation::number;
 use crate::hurdle::Hurdle;
 use crate::order::hash32;
@@ -41,15 +41,25 @@ pub(super) struct Pooled {
     classes: Hurdle,
     /// Classes of the directory that people read through applications.
     user_classes: Hurdle,
+    /// Tokens whose places of issue and use are known, and those where they differ.
+    tokens: f64,
+    tokens_elsewhere: f64,
     day: i64,
 }
 
+/// Strength of what is assumed of tokens before the tenant's own are followed, in tokens.
+const POOLED_TOKENS: f64 = 100.0;
 /// Hours from which on an archetype has a tail of its own.
 const OWN_TAIL_HOURS: f64 = 1_000.0;
 
 impl Pooled {
     fn tail(&self, archetype: u32) -> &Tail {
         self.tails.get(&archetype).filter(|tail| tail.hours() >= OWN_TAIL_HOURS).unwrap_or(&self.all)
+    }
+
+    /// How often tokens of the tenant are used in another network than they were issued to.
+    fn elsewhere_rate(&self) -> f64 {
+        (self.tokens_elsewhere + POOLED_TOKENS * ELSEWHERE_RATE) / (self.tokens + POOLED_TOKENS)
     }
 
     fn advance(&mut self, day: i64) {

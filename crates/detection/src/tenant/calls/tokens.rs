@@ -21,6 +21,11 @@ use crate::tenant::assessed::Opening;
 
 /// Evidence of a token that carries a removed role: enough to be listed.
 const REVOKED_LN: f64 = 4.8;
+/// Runs of sign-ins from which on an identity is known by them.
+const KNOWN_RUNS: u16 = 20;
+/// Tokens of the tenant from which on their use tells of others.
+const POOLED_TOKENS_MIN: f64 = 100.0;
+
 impl Tenant {
     /// What the token carries: authority over the tenant, or roles that were taken away (F17).
     pub(super) fn roles_in_token(
@@ -108,11 +113,17 @@ impl Tenant {
         if !is_elsewhere || !counted {
             profile.tokens += if is_elsewhere || profile.now.calls == 0 { 1.0 } else { 0.1 };
             profile.tokens_elsewhere += f32::from(u8::from(is_elsewhere));
+            self.pooled.tokens += if is_elsewhere { 1.0 } else { 0.1 };
+            self.pooled.tokens_elsewhere += f64::from(u8::from(is_elsewhere));
         }
+        // Of an identity that is known by its sign-ins and never called, the first call tells by the tenant's tokens.
+        let is_first_use = profile.active_days() <= 1
+            && principal.baseline.runs() >= KNOWN_RUNS
+            && self.pooled.tokens >= POOLED_TOKENS_MIN;
         // A network that the identity itself signs in from is one of its own instances; and before some tokens were
         // followed, no way of using them is unusual.
         if !is_elsewhere
-            || tokens < ELSEWHERE_TOKENS_MIN
+            || tokens < ELSEWHERE_TOKENS_MIN && !is_first_use
             || principal.baseline.knows(Table::Networks, facts.organisation)
         {
             return;
@@ -121,7 +132,8 @@ impl Tenant {
         let assumptions = &ASSUMPTIONS[Dimension::Source.index()];
         let class_ln = (assumptions.attacker_class[class] / assumptions.benign_class[class]).ln();
         let mut assessment = Assessment::new(call.time.day());
-        let rate = traffic::replay(&mut assessment, tokens, elsewhere, class_ln);
+        let rate =
+            traffic::replay(&mut assessment, tokens, elsewhere, self.pooled.elsewhere_rate(), class_ln);
         // The genuine holder uses it, too: two hold one token.
         assessment.corroborated = used_at_home;
         if used_at_home {
