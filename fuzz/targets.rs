@@ -5,13 +5,16 @@
 
 use std::borrow::Cow;
 
+use countersign_detection::{Detector, Policy};
 use countersign_enrichment::agent;
+use countersign_enrichment::rogue_applications;
 use countersign_enrichment::threat_intel::{SKIPPED_LISTED_MAX, ThreatIntelligence};
 use countersign_logs::decode::{self as logs, LogType, Sink, Skip};
 use countersign_logs::framing::{Batch, Framer};
-use countersign_logs::parse_time;
+use countersign_logs::{inventory, parse_time};
 use countersign_model::event::{Address, Event, SignIn, SignInKind};
 use countersign_model::id::{AppId, Id};
+use countersign_model::source::Enrichment;
 use countersign_model::time::Timestamp;
 
 /// More than the bytes that the framer looks at before it decides on a container: what follows is scanned piece by
@@ -123,4 +126,50 @@ pub(crate) fn time_stamp(bytes: &[u8]) {
     let printed = time.to_string();
     assert!(("2000"..="2099").contains(&&printed[..4]), "{printed}");
     assert_eq!(parse_time(&printed), Some(time), "{printed}");
+}
+
+/// Judges the events of a log file: the same events give the same findings, and every finding says why.
+pub(crate) fn detect(bytes: &[u8]) {
+    let findings = || {
+        let mut judge = Judge(Detector::new(Policy::default()));
+        let mut framer = Framer::new();
+        framer.push(bytes, &mut |batch| logs::decode(&batch, &mut judge));
+        framer.finish(&mut |batch| logs::decode(&batch, &mut judge));
+        judge.0.finish();
+        judge.0.findings()
+    };
+    let first = findings();
+    assert_eq!(first, findings(), "what is found depends on something besides the events");
+    for finding in &first {
+        assert!(finding.score.is_finite() && !finding.explanation.facts.is_empty(), "{finding:?}");
+        assert!(finding.id.len() == 64 && !finding.reasons.is_empty(), "{finding:?}");
+    }
+}
+
+struct Judge(Detector);
+
+impl Sink for Judge {
+    fn event(&mut self, _: LogType, _: u64, event: &Event<'_>) {
+        self.0.observe(event, &Enrichment::default());
+    }
+
+    fn skip(&mut self, _: u64, _: Skip) {}
+}
+
+/// Reads a file as objects of the directory and as a list of abused applications, and judges what it holds.
+pub(crate) fn inventory(bytes: &[u8]) {
+    let read = inventory::read(bytes);
+    assert!(read.skipped.len() <= read.skipped_total);
+    let mut detector = Detector::new(Policy::default());
+    if let Ok((listed, _)) = rogue_applications::read("list", bytes) {
+        assert!(!listed.is_empty(), "a list that names nobody is an error");
+        detector.list_rogue(listed);
+    }
+    detector.observe(
+        &sign_in("198.51.100.7", "", "22222222-2222-4222-8222-222222222222"),
+        &Enrichment::default(),
+    );
+    detector.inventory(&read.objects, NOW);
+    detector.finish();
+    assert!(detector.findings().iter().all(|finding| finding.score.is_finite()));
 }

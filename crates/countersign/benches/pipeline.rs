@@ -1,6 +1,6 @@
 //! How fast the core is, as ratios to the fastest plain JSON parser over the same bytes in the same run.
 //!
-//! `cargo bench` measures one thread on simulated sign-ins and prints a table; each figure is the median CPU time of
+//! `cargo bench` measures one thread on simulated sign-ins and on all logs mixed, and prints a table of each; each figure is the median CPU time of
 //! several passes. Absolute times depend on the machine and its neighbours, ratios hardly.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
@@ -20,7 +20,21 @@ use serde::Deserialize as _;
 /// Passes over the data per measurement.
 const PASSES: usize = 7;
 
-/// Sign-ins of a synthetic tenant, in event-time order as a sorted file would have them.
+/// Records of a synthetic tenant in the order of delivery, of the logs that are wanted.
+fn records(parameters: Parameters, wanted: impl Fn(Category) -> bool) -> (Vec<u8>, usize) {
+    let mut bytes = Vec::new();
+    let mut records = 0;
+    Simulation::new(parameters).for_each_record(|record| {
+        if wanted(record.category) {
+            bytes.extend_from_slice(record.line);
+            bytes.push(b'\n');
+            records += 1;
+        }
+    });
+    (bytes, records)
+}
+
+/// Sign-ins alone: what the first target was set on.
 fn sign_ins() -> (Vec<u8>, usize) {
     let parameters = Parameters {
         principals: 1_000,
@@ -28,16 +42,13 @@ fn sign_ins() -> (Vec<u8>, usize) {
         sign_ins_per_principal_day: Some(12.0),
         ..Parameters::default()
     };
-    let mut bytes = Vec::new();
-    let mut records = 0;
-    Simulation::new(parameters).for_each_record(|record| {
-        if record.category == Category::ServicePrincipalSignInLogs {
-            bytes.extend_from_slice(record.line);
-            bytes.push(b'\n');
-            records += 1;
-        }
-    });
-    (bytes, records)
+    records(parameters, |category| category == Category::ServicePrincipalSignInLogs)
+}
+
+/// All logs of a tenant as they come, mixed; sign-ins of people, which are passed over, left out.
+fn mixed() -> (Vec<u8>, usize) {
+    let parameters = Parameters { principals: 200, days: 21, ..Parameters::default() };
+    records(parameters, |category| category != Category::NonInteractiveUserSignInLogs)
 }
 
 /// CPU time of this thread, so that neighbours on the machine count as little as possible; wall time where the
@@ -125,14 +136,18 @@ fn decode_each(bytes: &[u8], each: impl FnMut(&Event<'_>)) {
 fn main() {
     // `cargo bench -- detect` measures the rows whose name holds the word, for a profiler.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let (bytes, records) = sign_ins();
-    println!("{records} sign-ins, {} MB, {} bytes each\n", bytes.len() >> 20, bytes.len() / records);
-    let mut bench = Bench { records, wanted, fastest: None, rows: Vec::new() };
-    parsers(&mut bench, &bytes);
-    bench.compare_with_fastest();
-    core(&mut bench, &bytes);
-    bench.print();
-    println!("\n{} bytes of baseline per principal", Detector::BASELINE_BYTES);
+    for (name, (bytes, records)) in [("sign-ins", sign_ins()), ("records of all logs", mixed())] {
+        println!("{records} {name}, {} MB, {} bytes each\n", bytes.len() >> 20, bytes.len() / records);
+        let mut bench = Bench { records, wanted: wanted.clone(), fastest: None, rows: Vec::new() };
+        parsers(&mut bench, &bytes);
+        bench.compare_with_fastest();
+        let state = core(&mut bench, &bytes);
+        bench.print();
+        println!(
+            "\n{state:.0} bytes of state per identity, {} of them its sign-ins\n",
+            Detector::BASELINE_BYTES
+        );
+    }
 }
 
 /// Parsers that make something of every value, over the same lines.
@@ -164,8 +179,9 @@ fn parsers(bench: &mut Bench, bytes: &[u8]) {
     });
 }
 
-/// The steps of an analysis.
-fn core(bench: &mut Bench, bytes: &[u8]) {
+/// The steps of an analysis; answers the bytes of state per identity after them.
+fn core(bench: &mut Bench, bytes: &[u8]) -> f64 {
+    let mut state = 0.0;
     let enricher = Enricher::embedded();
     let mut memo = Memo::new(&enricher);
     let mut stored = Vec::new();
@@ -196,7 +212,7 @@ fn core(bench: &mut Bench, bytes: &[u8]) {
         decode_each(bytes, |event| {
             detector.observe(event, &memo.enrich(event));
         });
-        black_box(detector.identities());
+        state = detector.bytes_per_identity();
     });
     bench.row("the whole: decode, store, read back, enrich, detect", || {
         let mut detector = Detector::new(Policy::default());
@@ -208,4 +224,5 @@ fn core(bench: &mut Bench, bytes: &[u8]) {
         });
         black_box(detector.identities());
     });
+    state
 }

@@ -23,6 +23,16 @@ fn decode() {
 }
 
 #[test]
+fn detect() {
+    replay("detect", targets::detect);
+}
+
+#[test]
+fn inventory() {
+    replay("inventory", targets::inventory);
+}
+
+#[test]
 fn stix_pattern() {
     replay("stix_pattern", targets::stix_pattern);
 }
