@@ -23,6 +23,11 @@ fn decode() {
 }
 
 #[test]
+fn sigma() {
+    replay("sigma", targets::sigma);
+}
+
+#[test]
 fn stix_pattern() {
     replay("stix_pattern", targets::stix_pattern);
 }

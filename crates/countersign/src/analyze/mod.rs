@@ -6,6 +6,7 @@
 
 mod fold;
 mod inputs;
+mod patterns;
 mod read;
 pub(crate) mod result;
 mod sort;
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     }
     let outputs = Outputs::prepare(arguments)?;
     let feeds = read_files(&arguments.threat_intel)?;
+    let mut rules = patterns::rules(&arguments.sigma)?;
     let sources = sources(&arguments.mmdb)?;
     if let Some(folder) = &arguments.temp_dir {
         fs::create_dir_all(folder)
@@ -63,10 +65,11 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
 
     let newest = read.span.map_or(Timestamp::default(), |(_, to)| to);
     let (intelligence, summaries) = threat_intelligence(&feeds, newest)?;
-    let tables = Tables {
+    let mut tables = Tables {
         addresses: address_tables(&sources),
         addresses_age_days: sources.table.age_days(newest),
         feeds: summaries.iter().map(feed_line).collect(),
+        patterns: Vec::new(),
     };
     if tables.addresses_age_days > AGE_DAYS_MAX && sources.user.is_empty() {
         output::warn(&format!(
@@ -76,7 +79,8 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     }
     let enricher = Enricher { sources, intelligence };
     let policy = countersign_detection::Policy { budget: arguments.budget };
-    let detector = fold::fold(&mut events, &enricher, policy, read.events(), &watch)?;
+    let detector = fold::fold(&mut events, &enricher, rules.as_mut(), policy, read.events(), &watch)?;
+    tables.patterns = rules.as_ref().map(patterns::lines).unwrap_or_default();
 
     let mut analysis = Analysis {
         read,

@@ -46,5 +46,7 @@ fn object(analysis: &Analysis) -> Value {
         "budget": analysis.budget.per_1000_and_day(),
         "measuredFalseAlarmRate": analysis.measured.false_alarm_rate(),
         "addressTable": analysis.tables.addresses,
+        "threatIntelligence": analysis.tables.feeds,
+        "knownPatterns": analysis.tables.patterns,
     })
 }
