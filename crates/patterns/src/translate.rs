@@ -175,6 +175,16 @@ impl Translation {
                 }
             }
         }
+        if field == Field::Known(Known::Failure) {
+            // Rules write names of exceptions in the plural that logs write in the singular.
+            for value in &mut item.values {
+                if let SigmaValue::String(text) = value
+                    && let Some(singular) = text.original.strip_suffix("Exceptions")
+                {
+                    *text = SigmaString::new(&format!("{singular}Exception"));
+                }
+            }
+        }
         item.field.name = Some(field.to_string());
         self.uses.push((field, name));
         Ok(())

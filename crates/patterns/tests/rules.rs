@@ -163,6 +163,18 @@ fn properties_are_read_by_their_names_and_their_values_without_quotes() {
 }
 
 #[test]
+fn why_a_change_failed_is_found_in_the_reason_and_among_the_properties() {
+    let (mut rules, _) = one("auditlogs", "    failure_status_reason: 'contoso.online.NotAllowedExceptions'");
+    let mut event = change("1", 0, "Consent to application");
+    event.reason = Cow::Borrowed("Contoso.Online.NotAllowedException");
+    assert_eq!(titles(&mut rules, &Event::DirectoryAudit(event)), ["One"]);
+    let mut event = change("2", 1, "Consent to application");
+    event.targets[0].modified[0].name = Cow::Borrowed("MethodExecutionResult.");
+    event.targets[0].modified[0].new = Cow::Borrowed("\"Contoso.Online.NotAllowedException\"");
+    assert_eq!(titles(&mut rules, &Event::DirectoryAudit(event)), ["One"]);
+}
+
+#[test]
 fn a_rule_sees_its_own_log_alone() {
     let audit = Event::DirectoryAudit(change("1", 0, "Add service principal"));
     let failure = sign_in("2", 1, 7_000_215);
