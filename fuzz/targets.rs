@@ -16,6 +16,7 @@ use countersign_model::event::{Address, Event, SignIn, SignInKind};
 use countersign_model::id::{AppId, Id};
 use countersign_model::source::Enrichment;
 use countersign_model::time::Timestamp;
+use countersign_patterns::Rules;
 
 /// More than the bytes that the framer looks at before it decides on a container: what follows is scanned piece by
 /// piece.
@@ -99,6 +100,24 @@ fn sign_in<'a>(ip: &'a str, user_agent: &'a str, app: &'a str) -> Event<'a> {
         user_agent: Cow::Borrowed(user_agent),
         ..SignIn::empty(SignInKind::ServicePrincipal)
     })
+}
+
+/// Reads the text as Sigma rules, twice, and matches events against them.
+pub(crate) fn sigma(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let matched = || {
+        let mut builder = Rules::builder();
+        let read = builder.add_text("rules.yml", &text);
+        assert!(read.refused.iter().all(|refused| !refused.reason.is_empty()), "every refusal has a reason");
+        let mut rules = builder.build();
+        let found = [("198.51.100.7", "python-requests/2.31.0"), ("2001:db8::7", "curl/8.5.0"), ("", "")]
+            .map(|(ip, user_agent)| {
+                rules.matches(&sign_in(ip, user_agent, "b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f"))
+            });
+        assert!(found.iter().flatten().count() <= 3 * rules.summary().loaded, "more matches than rules");
+        (found, rules.unmatched_fields())
+    };
+    assert_eq!(matched(), matched(), "the same rules and events give the same");
 }
 
 /// Reads the text as the pattern of a STIX indicator.

@@ -34,8 +34,8 @@ Examples:
   countersign analyze --threat-intel tor-exits.txt --detections out.ndjson --fail-on high logs/
 
 Reads sign-ins of service principals and managed identities, directory audits and Graph activity,
-from Azure Monitor (storage, Event Hubs), Microsoft Graph and Log Analytics: JSON in any
-container, CSV, gzip, zstd.
+from Azure Monitor (storage, Event Hubs), Microsoft Graph, Log Analytics and the unified audit
+log: JSON in any container, CSV, gzip, zstd.
 
 Exit status: 0 done, 1 a finding reached --fail-on, 2 the input cannot be used, 130 interrupted.")]
 pub(crate) struct Analyze {
@@ -66,6 +66,10 @@ pub(crate) struct Analyze {
     /// List of applications known to be abused, as JSON with `appId` (may be given more than once)
     #[arg(long, value_name = "FILE")]
     pub(crate) rogue_apps: Vec<PathBuf>,
+
+    /// Known attack patterns: Sigma rules, a file or a folder of them (may be given more than once)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) sigma: Vec<PathBuf>,
 
     /// MaxMind or IPinfo database to ask before the built-in address table (may be given more than once)
     #[arg(long, value_name = "FILE")]

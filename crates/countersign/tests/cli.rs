@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use run::{command, countersign, countersign_fed, file, folder, gzip, sign_ins, skipped, spawn, text, zstd};
+use run::{
+    command, countersign, countersign_fed, file, folder, gzip, sign_ins, skipped, spawn, text, unusable, zstd,
+};
 use serde_json::Value;
 
 /// A tenant in which something happens, with more than a megabyte of events.
@@ -434,4 +436,88 @@ fn injection_says_what_is_wrong_in_one_line() {
     fs::write(logs.join("truth.ndjson"), "").unwrap();
     says(&out, "move it out of");
     assert_eq!(contents(&out).len(), 0, "nothing is left behind");
+}
+
+/// Four rules: one that the tenant meets, one on a field that no record has, one on another log, and a damaged one.
+const RULES: &str = "title: A key for an application
+id: 5f0e7b8a-0000-4000-8000-000000000001
+author: A. Nonymous
+logsource:
+  product: azure
+  service: auditlogs
+detection:
+  selection:
+    OperationName|startswith: 'Update application – Certificates and secrets management '
+  condition: selection
+level: high
+tags:
+  - attack.t1098.001
+---
+title: A misspelling
+logsource:
+  product: azure
+  service: auditlogs
+detection:
+  selection:
+    Nowhere.ToBeFound: x
+  condition: selection
+level: high
+---
+title: Of people
+logsource:
+  product: azure
+  service: signinlogs
+detection:
+  selection:
+    DeviceDetail.trusttype: null
+  condition: selection
+---
+title: Damaged
+logsource: [
+";
+
+#[test]
+fn sigma_rules_are_matched_and_what_became_of_them_is_said() {
+    let rules = folder("sigma");
+    file(&rules, "rules.yml", RULES);
+    file(&rules, "notes.txt", "no rule");
+    let rules = text(&rules);
+    let report = text(&folder("sigma-report").join("report.html"));
+    let (json, detections) = analyze("sigma-out", &["--sigma", &rules, "--report", &report], &logs());
+    let lines: Vec<&str> =
+        json["knownPatterns"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(lines[0], "2 Sigma rules in use, 2 refused", "{lines:#?}");
+    for (words, reason) in [
+        ("refused: `Of people`", "field `DeviceDetail.trusttype` has no source in these logs"),
+        ("refused: `Damaged`", "YAML"),
+        ("never seen: ", "`Nowhere.ToBeFound`, which `A misspelling` looks at"),
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(words) && line.contains(reason)),
+            "{words}: {lines:#?}"
+        );
+    }
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    let detections = String::from_utf8(detections).unwrap();
+    let matched: Vec<&str> =
+        detections.lines().filter(|line| line.contains("A key for an application")).collect();
+    assert!(!matched.is_empty() && matched.iter().all(|line| line.contains("A. Nonymous")), "{detections}");
+    assert!(!detections.contains("A misspelling"));
+    assert!(fs::read_to_string(report).unwrap().contains("2 Sigma rules in use"));
+    let shown = countersign(&["analyze", "--sigma", &rules, &text(tenant())]).stdout;
+    assert!(shown.contains("known patterns  2 Sigma rules in use, 2 refused"), "{shown}");
+
+    let (without, _) = analyze("no-sigma", &[], &logs());
+    assert_eq!(without["knownPatterns"], serde_json::json!([]));
+}
+
+#[test]
+fn rules_that_cannot_be_used_end_the_command_before_anything_is_read() {
+    let empty = folder("sigma-empty");
+    unusable(&["analyze", "--sigma", &text(&empty), &text(tenant())], &["no .yml or .yaml file"]);
+    let damaged = file(&empty, "damaged.yml", "title: Damaged\nlogsource: [\n");
+    unusable(
+        &["analyze", "--sigma", &damaged, &text(tenant())],
+        &["none of 1 Sigma rule can be used", "`Damaged`"],
+    );
 }

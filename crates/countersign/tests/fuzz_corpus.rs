@@ -33,6 +33,11 @@ fn inventory() {
 }
 
 #[test]
+fn sigma() {
+    replay("sigma", targets::sigma);
+}
+
+#[test]
 fn stix_pattern() {
     replay("stix_pattern", targets::stix_pattern);
 }

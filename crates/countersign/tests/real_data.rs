@@ -33,6 +33,8 @@ fn every_file_in_one_call_is_read_or_named_with_its_reason() {
     }
     // 24 envelopes, 4 Log Analytics rows, 58 Graph objects, 7 and 2 + 2 in the mixed file: at least these.
     assert!(read["byType"]["AuditLogs"].as_u64().unwrap() >= 24 + 4 + 58 + 11, "{}", read["byType"]);
+    // The long series alone has 268 changes of the directory and 575 sign-ins that are passed over.
+    assert!(read["byType"]["unified audit log"].as_u64().unwrap() >= 268 + 575, "{}", read["byType"]);
     let files = walkdir::WalkDir::new(&folder)
         .into_iter()
         .filter(|entry| entry.as_ref().unwrap().file_type().is_file());

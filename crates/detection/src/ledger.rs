@@ -262,6 +262,9 @@ mod tests {
         );
         assert_eq!((found[1].id.as_str(), found[1].label.as_str()), ("b", ""));
         assert_eq!(keys("not json"), []);
+        // The unified audit log writes lists over several lines.
+        let value = "[\r\n  \"[KeyIdentifier=a,KeyType=Password,KeyUsage=Verify,DisplayName=x]\"\r\n]";
+        assert_eq!(keys(value).len(), 1);
     }
 
     #[test]

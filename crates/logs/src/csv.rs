@@ -1,4 +1,5 @@
-//! CSV rows of Log Analytics exports: columns are known by name, dynamic columns hold JSON.
+//! CSV rows of Log Analytics exports: columns are known by name, dynamic columns hold JSON. In exports of the unified
+//! audit log one column, `AuditData`, holds the record.
 
 use std::borrow::Cow;
 
@@ -10,6 +11,8 @@ use crate::json;
 pub struct Header {
     columns: Vec<Key>,
     delimiter: u8,
+    /// Column of `AuditData`, in exports of the unified audit log.
+    audit_data: Option<usize>,
 }
 
 /// A header must name at least this many known columns, and a column that tells a time or a kind, or any
@@ -28,21 +31,44 @@ impl Header {
         let known = columns.iter().filter(|key| **key != Key::Unknown).count();
         let telling =
             [Key::TimeGenerated, Key::Type, Key::Category, Key::CreatedDateTime, Key::ActivityDateTime];
-        (known >= KNOWN_COLUMNS_MIN && columns.iter().any(|key| telling.contains(key)))
-            .then_some(Header { columns, delimiter })
+        let is_log = known >= KNOWN_COLUMNS_MIN && columns.iter().any(|key| telling.contains(key));
+        let audit_data = columns.iter().position(|key| *key == Key::AuditData);
+        (is_log || audit_data.is_some()).then_some(Header { columns, delimiter, audit_data })
+    }
+
+    /// True when rows hold records of the unified audit log; then [`Header::audit_data`] reads them.
+    pub(crate) fn is_unified_audit(&self) -> bool {
+        self.audit_data.is_some()
+    }
+
+    /// The record in one row of an export of the unified audit log. A log collector's export repeats it in `_raw`:
+    /// never looked at, for it is the same record once more.
+    pub(crate) fn audit_data(&self, row: &[u8]) -> Result<String, &'static str> {
+        let mut cells = self.cells(row)?;
+        let cell = self.audit_data.map_or_else(String::new, |column| cells.swap_remove(column));
+        if cell.trim_ascii().is_empty() {
+            return Err("column `AuditData` is empty: collectors that cut long rows leave it so");
+        }
+        Ok(cell)
     }
 
     /// The fields of one row; `Err` says what is wrong with it.
     pub(crate) fn row(&self, row: &[u8]) -> Result<Raw<'static>, &'static str> {
-        let cells = cells(row, self.delimiter).ok_or("CSV row is not UTF-8 or its quotes do not match")?;
-        if cells.len() != self.columns.len() {
-            return Err("CSV row has another number of columns than the header");
-        }
+        let cells = self.cells(row)?;
         let mut raw = Raw::default();
         for (key, cell) in self.columns.iter().zip(cells) {
             set(&mut raw.envelope, *key, cell);
         }
         Ok(raw)
+    }
+
+    /// The cells of one row, as many as there are columns.
+    fn cells(&self, row: &[u8]) -> Result<Vec<String>, &'static str> {
+        let cells = cells(row, self.delimiter).ok_or("CSV row is not UTF-8 or its quotes do not match")?;
+        if cells.len() != self.columns.len() {
+            return Err("CSV row has another number of columns than the header");
+        }
+        Ok(cells)
     }
 }
 
@@ -58,7 +84,7 @@ pub(crate) fn set(fields: &mut Fields<'static>, key: Key, cell: String) {
         return;
     }
     match key {
-        Key::Unknown | Key::Properties => {}
+        Key::Unknown | Key::Properties | Key::AuditData => {}
         Key::LocationObject | Key::Status if !cell.starts_with('{') => {
             let slot = if key == Key::Status { &mut fields.error_code } else { &mut fields.country };
             if slot.is_absent() {

@@ -9,7 +9,7 @@ use crate::fields::{Fields, Raw, Scalar};
 use crate::framing::{Batch, Framer, Shape};
 use crate::outcome::excerpt;
 pub use crate::outcome::{LogType, Skip, Unreadable};
-use crate::{api_activity, directory_audit, json, sign_in, tables};
+use crate::{api_activity, directory_audit, json, sign_in, tables, unified_audit};
 
 /// How deep containers may lie in containers (a batch in a message in a line) before a record counts as damaged.
 const NESTING_MAX: usize = 4;
@@ -35,6 +35,10 @@ fn decode_nested(batch: &Batch, sink: &mut dyn Sink, depth: usize) {
         let text = &batch.bytes[record.range.clone()];
         match &batch.shape {
             Shape::Json => value(text, record.line, sink, depth),
+            Shape::Csv(header) if header.is_unified_audit() => match header.audit_data(text) {
+                Ok(cell) => unified(cell.as_bytes(), record.line, sink, false),
+                Err(reason) => sink.skip(record.line, Skip::Unreadable(Unreadable::new(reason))),
+            },
             Shape::Csv(header) => match header.row(text) {
                 Ok(mut raw) => route(&mut raw, record.line, sink),
                 Err(reason) => sink.skip(record.line, Skip::Unreadable(Unreadable::new(reason))),
@@ -51,6 +55,7 @@ fn value(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
     let mut raw = Raw::default();
     match json::parse(text, &mut raw) {
         Ok(()) if is_known(&raw) => route(&mut raw, line, sink),
+        Ok(()) if is_unified_audit(&raw) => unified(text, line, sink, true),
         Ok(()) if raw.properties_text.is_some() => properties_in_string(&mut raw, line, sink),
         Ok(()) => unknown(text, line, sink, depth),
         Err(_) => sink.skip(line, Skip::Unreadable(damaged(text))),
@@ -121,6 +126,11 @@ fn is_known(raw: &Raw<'_>) -> bool {
     names_log || is_row || has_activity || is_graph_sign_in
 }
 
+/// True for a record of the unified audit log, and for a row of an export around one.
+fn is_unified_audit(raw: &Raw<'_>) -> bool {
+    !raw.envelope.record_type.is_absent() && !raw.envelope.operation.is_absent()
+}
+
 fn is_graph_sign_in(record: &Fields<'_>) -> bool {
     !record.created_date_time.is_absent()
         && !record.app_id.is_absent()
@@ -150,6 +160,8 @@ fn route(raw: &mut Raw<'_>, line: u64, sink: &mut dyn Sink) {
         LogType::AzureADGraphActivityLogs => {
             api_activity::decode(raw, Api::AzureAdGraph).map(Event::ApiActivity)
         }
+        // No category: it is known by its own columns.
+        LogType::UnifiedAuditLog => return sink.skip(line, Skip::OtherLog(Cow::Borrowed(log_type.name()))),
         LogType::SignInLogs | LogType::NonInteractiveUserSignInLogs | LogType::ADFSSignInLogs => {
             return sink.skip(line, Skip::UserSignIn(log_type));
         }
@@ -199,6 +211,25 @@ fn classify(raw: &Raw<'_>) -> Result<LogType, Skip> {
 }
 
 const UNKNOWN: &str = "JSON object is no record of a known log: neither a diagnostic envelope, a Graph object nor a Log Analytics row";
+
+/// A record of the unified audit log, or a row of an export around one, whose record may be JSON text in turn.
+fn unified(text: &[u8], line: u64, sink: &mut dyn Sink, may_nest: bool) {
+    let mut record = match unified_audit::parse(text) {
+        Ok(record) => record,
+        Err(unreadable) => return sink.skip(line, Skip::Unreadable(unreadable)),
+    };
+    if let Some(text) = record.take_text() {
+        if may_nest {
+            return unified(text.as_bytes(), line, sink, false);
+        }
+        let unreadable = Unreadable::new("field `AuditData` of the unified audit log holds another record");
+        return sink.skip(line, Skip::Unreadable(unreadable));
+    }
+    match record.decode() {
+        Ok(event) => sink.event(LogType::UnifiedAuditLog, line, &Event::DirectoryAudit(event)),
+        Err(skip) => sink.skip(line, skip),
+    }
+}
 
 /// `properties` may come as a string of JSON.
 fn properties_in_string(raw: &mut Raw<'_>, line: u64, sink: &mut dyn Sink) {
@@ -260,10 +291,11 @@ fn unknown(text: &[u8], line: u64, sink: &mut dyn Sink, depth: usize) {
         }
     }
     let has = |key: &str| object.contains_key(key);
+    if has("Workload") || has("AuditData") || has("auditData") {
+        return unified(text, line, sink, true);
+    }
     let name = match () {
         () if has("eventVersion") && has("eventSource") => "CloudTrail",
-        () if has("RecordType") || has("Workload") => "unified audit log",
-        () if has("auditLogRecordType") => "unified audit log (Graph)",
         () if has("protoPayload") || has("logName") => "Google Cloud audit log",
         () if has("apiVersion") && has("kind") => "Kubernetes audit log",
         () if has("eventTimestamp") && has("claims") => "Azure Activity",

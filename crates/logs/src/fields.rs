@@ -105,6 +105,7 @@ macro_rules! fields {
             TargetResources,
             AdditionalDetails,
             ManagedServiceIdentity,
+            AuditData,
             Unknown,
         }
 
@@ -141,6 +142,7 @@ macro_rules! fields {
             ("targetResource", Key::TargetResources),
             ("additionalDetails", Key::AdditionalDetails),
             ("managedServiceIdentity", Key::ManagedServiceIdentity),
+            ("auditData", Key::AuditData),
         ];
     };
 }
@@ -162,7 +164,9 @@ fields! {
     federated_credential_id FederatedCredentialId: "federatedCredentialId",
     id Id: "id",
     ip_address IpAddress: "ipAddress",
+    operation Operation: "operation" | "operations",
     operation_name OperationName: "operationName",
+    record_type RecordType: "recordType" | "auditLogRecordType",
     request_id RequestId: "requestId",
     request_method RequestMethod: "requestMethod" | "httpMethod",
     request_uri RequestUri: "requestUri",

@@ -224,6 +224,12 @@ impl Framer {
     /// A CSV header, or text with JSON lines behind a banner, or neither.
     fn decide_text(&mut self, start: usize) -> State {
         let text = &self.buffer[start..];
+        // Windows PowerShell's `Export-Csv` names the .NET type of its rows first.
+        let start = match memchr(b'\n', text) {
+            Some(end) if text.starts_with(b"#TYPE ") => start + end + 1,
+            _ => start,
+        };
+        let text = &self.buffer[start..];
         let header_end = memchr(b'\n', text).unwrap_or(text.len());
         if let Some(header) = Header::parse(&text[..header_end]) {
             let line = self.line + memchr_iter(b'\n', &self.buffer[..start + header_end]).count() as u64 + 1;

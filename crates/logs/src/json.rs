@@ -10,7 +10,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use crate::fields::{App, Fields, Initiator, Key, Raw, Scalar, User, modified_property};
 
 /// Most targets, and most modified properties of one target, that are kept of a directory audit.
-const ITEMS_MAX: usize = 256;
+pub(crate) const ITEMS_MAX: usize = 256;
 
 /// Parses one JSON object into `raw`, which must be new: it takes 2 KB, so it is filled in place. `Err` says only that
 /// the text is no JSON object in UTF-8; the slow path finds out why.
@@ -45,6 +45,8 @@ macro_rules! ignore_scalars {
         $( fn $method<E>(self, _: $type) -> Result<Self::Value, E> { Ok(Default::default()) } )+
     };
 }
+
+pub(crate) use ignore_scalars;
 
 fn skip_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
     while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
@@ -150,7 +152,7 @@ fn field<'de, A: MapAccess<'de>>(key: Key, fields: &mut Fields<'de>, map: &mut A
         return Ok(());
     }
     match key {
-        Key::Unknown | Key::Properties => map.next_value::<IgnoredAny>().map(|_| ()),
+        Key::Unknown | Key::Properties | Key::AuditData => map.next_value::<IgnoredAny>().map(|_| ()),
         _ => map.next_value_seed(StructuredSeed { key, fields }),
     }
 }
@@ -381,7 +383,7 @@ impl<'de> Visitor<'de> for StructuredSeed<'_, 'de> {
 }
 
 /// Takes the named scalars of an object, whatever their letter case, and passes over the rest.
-fn pick<'de, A: MapAccess<'de>>(
+pub(crate) fn pick<'de, A: MapAccess<'de>>(
     map: &mut A,
     wanted: &mut [(&str, &mut Scalar<'de>)],
 ) -> Result<(), A::Error> {
@@ -397,7 +399,7 @@ fn pick<'de, A: MapAccess<'de>>(
 }
 
 /// A key of an object in which few keys matter.
-struct Name<'a>(Cow<'a, str>);
+pub(crate) struct Name<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -452,10 +454,10 @@ impl Side<'_> {
 }
 
 /// An object of the wanted form; anything else in its place is passed over and gives `None`.
-struct Lenient<T>(T);
+pub(crate) struct Lenient<T>(pub(crate) T);
 
 /// What [`Lenient`] can read from an object.
-trait FromMap<'de>: Sized {
+pub(crate) trait FromMap<'de>: Sized {
     fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error>;
 }
 

@@ -22,5 +22,6 @@ mod sign_in;
 mod tables;
 mod text;
 mod time;
+mod unified_audit;
 
 pub use time::parse as parse_time;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// The logs that are known, by the names of their diagnostic categories.
+/// The logs that are known, by the names of their diagnostic categories; the unified audit log has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the categories' own")]
 pub enum LogType {
@@ -16,11 +16,12 @@ pub enum LogType {
     SignInLogs,
     NonInteractiveUserSignInLogs,
     ADFSSignInLogs,
+    UnifiedAuditLog,
 }
 
 impl LogType {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [LogType; 9] = [
+    pub const ALL: [LogType; 10] = [
         LogType::ServicePrincipalSignInLogs,
         LogType::ManagedIdentitySignInLogs,
         LogType::MicrosoftServicePrincipalSignInLogs,
@@ -30,9 +31,10 @@ impl LogType {
         LogType::SignInLogs,
         LogType::NonInteractiveUserSignInLogs,
         LogType::ADFSSignInLogs,
+        LogType::UnifiedAuditLog,
     ];
 
-    /// The name of the diagnostic category.
+    /// The name of the diagnostic category, or what people call the log.
     pub fn name(self) -> &'static str {
         match self {
             LogType::ServicePrincipalSignInLogs => "ServicePrincipalSignInLogs",
@@ -44,6 +46,7 @@ impl LogType {
             LogType::SignInLogs => "SignInLogs",
             LogType::NonInteractiveUserSignInLogs => "NonInteractiveUserSignInLogs",
             LogType::ADFSSignInLogs => "ADFSSignInLogs",
+            LogType::UnifiedAuditLog => "unified audit log",
         }
     }
 

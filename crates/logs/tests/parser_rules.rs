@@ -451,3 +451,198 @@ fn records_in_a_message_are_on_the_line_of_the_message() {
     let lines: Vec<u64> = found.skipped.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [1, 2]);
 }
+
+/// A record of the unified audit log with these fields beside the usual ones.
+fn unified_record(operation: &str, fields: &str) -> String {
+    format!(
+        r#"{{"CreationTime":"2026-05-02T10:20:33","Id":"0a1b2c3d-1111-4222-8333-444455556666","Operation":"{operation}","OrganizationId":"7c1f7a2e-0d0c-4c55-9a52-6f7f0f2f1a10","RecordType":8,"ResultStatus":"Success","UserType":0,"Version":1,"Workload":"AzureActiveDirectory","UserId":"admin@contoso.example","AzureActiveDirectoryEventType":1{fields}}}"#
+    )
+}
+
+/// A person as `Actor` and a service principal as `Target`.
+const PARTIES: &str = r#","Actor":[{"ID":"admin@contoso.example","Type":5},{"ID":"1003200000000001","Type":3},{"ID":"18ed3507-a475-4ccb-b669-d66bc9f2a36e","Type":2},{"ID":"User_6612f8c2-7c8e-45f1-9c25-2f1f2b1c7a01","Type":2},{"ID":"6612f8c2-7c8e-45f1-9c25-2f1f2b1c7a01","Type":2},{"ID":"User","Type":2}],"Target":[{"ID":"ServicePrincipal_3fdb2d30-06c4-4a33-9b4a-0d3a1c4d8a11","Type":2},{"ID":"3fdb2d30-06c4-4a33-9b4a-0d3a1c4d8a11","Type":2},{"ID":"ServicePrincipal","Type":2},{"ID":"Backup","Type":1},{"ID":"b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f","Type":2},{"ID":"b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f;https://backup.example","Type":4}]"#;
+
+#[test]
+fn unified_audit_records_are_directory_audits() {
+    let record = unified_record(
+        "Update application – Certificates and secrets management ",
+        &format!(
+            r#"{PARTIES},"ActorIpAddress":"203.0.113.20:443","ClientIP":"203.0.113.21","InterSystemsId":"aaaabbbb-1111-4222-8333-444455556666","ExtendedProperties":[{{"Name":"additionalDetails","Value":"{{\"User-Agent\":\"python-httpx/0.28.1\",\"AppId\":\"c2d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f\"}}"}},{{"Name":"extendedAuditEventCategory","Value":"ServicePrincipal"}}],"ModifiedProperties":[{{"Name":"KeyDescription","NewValue":"[\r\n  \"[KeyIdentifier=a,KeyType=Password,KeyUsage=Verify,DisplayName=x]\"\r\n]","OldValue":"[]"}},{{"Name":"Included Updated Properties","NewValue":"KeyDescription","OldValue":""}}]"#
+        ),
+    );
+    one(&record, |log_type, event| {
+        assert_eq!(log_type, LogType::UnifiedAuditLog);
+        let Event::DirectoryAudit(event) = event else { panic!("{event:?}") };
+        assert_eq!(event.id.to_string(), "0a1b2c3d-1111-4222-8333-444455556666");
+        assert_eq!(event.time.to_string(), "2026-05-02T10:20:33.000000Z", "no zone is UTC");
+        assert_eq!(event.tenant.to_string(), "7c1f7a2e-0d0c-4c55-9a52-6f7f0f2f1a10");
+        assert_eq!(event.operation, "Update application - Certificates and secrets management");
+        assert_eq!((event.category.as_ref(), event.succeeded), ("ApplicationManagement", true));
+        assert!(
+            matches!(&event.initiated_by, Actor::User { id, user_principal_name } if id.to_string() == "6612f8c2-7c8e-45f1-9c25-2f1f2b1c7a01" && user_principal_name == "admin@contoso.example"),
+            "{:?}",
+            event.initiated_by
+        );
+        assert_eq!(event.address.ip, Some("203.0.113.20".parse().unwrap()));
+        assert_eq!(event.user_agent, "python-httpx/0.28.1");
+        assert_eq!(event.app.to_string(), "c2d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f");
+        assert_eq!(event.correlation.to_string(), "aaaabbbb-1111-4222-8333-444455556666");
+        let [target] = &event.targets[..] else { panic!("{:?}", event.targets) };
+        assert_eq!(target.id.to_string(), "3fdb2d30-06c4-4a33-9b4a-0d3a1c4d8a11");
+        assert_eq!((target.kind.as_ref(), target.name.as_ref()), ("ServicePrincipal", "Backup"));
+        let keys: Vec<String> = serde_json::from_str(&target.modified[0].new).unwrap();
+        assert_eq!(keys, ["[KeyIdentifier=a,KeyType=Password,KeyUsage=Verify,DisplayName=x]"]);
+        assert_eq!(target.modified[0].old, "[]");
+    });
+}
+
+#[test]
+fn the_other_side_of_an_assignment_is_a_target_as_in_the_audit_log() {
+    let role = r#","ModifiedProperties":[{"Name":"Role.ObjectID","NewValue":"","OldValue":"62e90394-69f5-4237-9190-012177145e10"},{"Name":"Role.DisplayName","NewValue":"","OldValue":"Global Administrator"}]"#;
+    let owner = r#","ModifiedProperties":[{"Name":"Application.ObjectID","NewValue":"33cdc459-1335-4d6c-b773-f5eef4df7793","OldValue":""},{"Name":"Application.DisplayName","NewValue":"Shop","OldValue":""}]"#;
+    let grant = r#","ModifiedProperties":[{"Name":"AppRole.Value","NewValue":"Mail.Read","OldValue":""},{"Name":"ServicePrincipal.ObjectID","NewValue":"2e5c2fd0-cca4-452c-9891-a07c0dafd964","OldValue":""},{"Name":"ServicePrincipal.DisplayName","NewValue":"Client","OldValue":""}]"#;
+    for (operation, fields, kind, name) in [
+        ("Remove member from role.", role, "Role", "Global Administrator"),
+        ("Add owner to application.", owner, "Application", "Shop"),
+        ("Add app role assignment to service principal.", grant, "ServicePrincipal", "Client"),
+    ] {
+        audit(&unified_record(operation, &format!("{PARTIES}{fields}")), |event| {
+            let [first, second] = &event.targets[..] else { panic!("{:?}", event.targets) };
+            assert_eq!(first.name, "Backup");
+            assert_eq!((second.kind.as_ref(), second.name.as_ref()), (kind, name));
+            assert!(!second.id.is_none() && !first.modified.is_empty() && second.modified.is_empty());
+            assert_eq!(event.operation, operation.trim_end_matches('.'));
+            assert_eq!(event.app.to_string(), "b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f", "the target's own");
+        });
+    }
+}
+
+#[test]
+fn actors_of_the_unified_audit_log() {
+    let principal = "fc8c8125-bc0c-499d-8344-e53c6e3caa81";
+    let of = |actor: &str, user: &str| {
+        unified_record("Add service principal.", actor).replace("admin@contoso.example", user)
+    };
+    let app = format!(
+        r#","Actor":[{{"ID":"Deployer","Type":1}},{{"ID":"869dc64b-95b2-4003-8098-3ba39296ea46","Type":2}},{{"ID":"ServicePrincipal_{principal}","Type":2}},{{"ID":"{principal}","Type":2}},{{"ID":"ServicePrincipal","Type":2}}]"#
+    );
+    audit(&of(&app, "ServicePrincipal_x"), |event| {
+        let Actor::App { service_principal, app, name } = &event.initiated_by else { panic!("{event:?}") };
+        assert_eq!((service_principal.to_string().as_str(), name.as_ref()), (principal, "Deployer"));
+        assert_eq!(app.to_string(), "869dc64b-95b2-4003-8098-3ba39296ea46");
+    });
+    audit(&of("", &format!("ServicePrincipal_{principal}")), |event| {
+        assert!(
+            matches!(&event.initiated_by, Actor::App { service_principal, .. } if service_principal.to_string() == principal)
+        );
+    });
+    let service = r#","Actor":[{"ID":"Jit Provisioning","Type":1},{"ID":"Certificate","Type":2},{"ID":"Other","Type":2}]"#;
+    audit(&of(service, "Certificate"), |event| {
+        assert!(matches!(&event.initiated_by, Actor::App { name, .. } if name == "Jit Provisioning"));
+    });
+    audit(&of("", "Not Available"), |event| assert_eq!(event.initiated_by, Actor::Unknown));
+    audit(&of("", "admin@contoso.example"), |event| {
+        assert!(matches!(&event.initiated_by, Actor::User { id, .. } if id.is_none()));
+    });
+}
+
+#[test]
+fn a_change_that_failed_says_why() {
+    let text = unified_record(
+        "Consent to application.",
+        r#","ModifiedProperties":[{"Name":"MethodExecutionResult.","NewValue":"Microsoft.Online.Security.UserConsentBlockedForRiskyAppsException","OldValue":""}]"#,
+    )
+    .replace(r#""ResultStatus":"Success""#, r#""ResultStatus":"Failure""#);
+    audit(&text, |event| {
+        assert!(!event.succeeded && event.reason.ends_with("RiskyAppsException"), "{event:?}");
+    });
+}
+
+#[test]
+fn one_unified_audit_record_in_every_container_is_one_event() {
+    let record = unified_record("Add service principal.", PARTIES);
+    let in_string = serde_json::to_string(&record).unwrap();
+    let in_cell = format!("\"{}\"", record.replace('"', "\"\""));
+    let row = r#""RecordType":"AzureActiveDirectory","CreationDate":"\/Date(1777717233000)\/","UserIds":"admin@contoso.example","Operations":"Add service principal.""#;
+    let pretty =
+        serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(&record).unwrap()).unwrap();
+    for (container, text) in [
+        ("JSON Lines", format!("{record}\n")),
+        ("JSON Lines, CRLF", format!("{record}\r\n")),
+        ("array", format!("[{record}]")),
+        ("pretty-printed", pretty),
+        ("message of a log shipper", format!(r#"{{"message":{in_string}}}"#)),
+        ("row around an object", format!(r#"[{{{row},"AuditData":{record}}}]"#)),
+        ("row around text", format!(r#"{{{row},"AuditData":{in_string}}}"#)),
+        ("row around text alone", format!(r#"{{"AuditData":{in_string}}}"#)),
+        (
+            "Graph query",
+            format!(
+                r#"{{"@odata.context":"c","value":[{{"id":"x","createdDateTime":"2026-05-02T10:20:33Z","auditLogRecordType":"AzureActiveDirectory","operation":"Add service principal.","service":"AzureActiveDirectory","auditData":{record}}}]}}"#
+            ),
+        ),
+        (
+            "CSV of Search-UnifiedAuditLog",
+            format!(
+                "RecordType,CreationDate,UserIds,Operations,AuditData,ResultIndex\nAzureActiveDirectory,5/2/2026 10:20:33 AM,a,b,{in_cell},1\n"
+            ),
+        ),
+        (
+            "CSV of Windows PowerShell",
+            format!(
+                "#TYPE Deserialized.Something\r\n\"CreationDate\",\"UserIds\",\"Operations\",\"AuditData\"\r\n\"a\",\"b\",\"c\",{in_cell}\r\n"
+            ),
+        ),
+        (
+            "CSV of a log collector",
+            format!("AuditData,RecordType,\"_raw\",linecount\n{in_cell},8,{in_cell},1\n"),
+        ),
+    ] {
+        let found = read(text.as_bytes());
+        assert_eq!(found.skipped, [], "{container}");
+        assert_eq!(found.events.len(), 1, "{container}");
+        assert_eq!(found.events[0].0, LogType::UnifiedAuditLog, "{container}");
+        assert!(found.debug[0].contains("0a1b2c3d-1111-4222"), "{container}: {}", found.debug[0]);
+        assert!(found.debug[0].contains("Backup"), "{container}: {}", found.debug[0]);
+    }
+}
+
+#[test]
+fn other_records_of_the_unified_audit_log_are_passed_over_by_name() {
+    let record = unified_record("UserLoggedIn", "");
+    for (text, reason) in [
+        (
+            record.replace("\"RecordType\":8", "\"RecordType\":15"),
+            "sign-in of a user (unified audit log): passed over",
+        ),
+        (
+            record.replace("\"RecordType\":8", "\"RecordType\":\"AzureActiveDirectoryStsLogon\""),
+            "sign-in of a user (unified audit log): passed over",
+        ),
+        (
+            record
+                .replace("AzureActiveDirectory\"", "Exchange\"")
+                .replace("\"RecordType\":8", "\"RecordType\":1"),
+            "unified audit log of Exchange: not a log that is read",
+        ),
+        (
+            record.replace("\"RecordType\":8", "\"RecordType\":87"),
+            "unified audit log, record type 87: not a log that is read",
+        ),
+        (record.replace("2026-05-02T10:20:33", ""), "field `CreationTime` is missing"),
+        (record.replace("UserLoggedIn", ""), "field `Operation` is missing"),
+        (
+            "RecordType,CreationDate,AuditData\n8,x,not json\n".to_owned(),
+            "record of the unified audit log is no JSON object",
+        ),
+        (
+            format!(r#"{{"AuditData":{}}}"#, serde_json::Value::from(r#"{"AuditData":"{}"}"#)),
+            "field `AuditData` of the unified audit log holds another record",
+        ),
+    ] {
+        let found = read(text.as_bytes());
+        assert_eq!(found.events.len(), 0, "{text}");
+        let reasons: Vec<String> = found.skipped.iter().map(|(_, skip)| skip.to_string()).collect();
+        assert_eq!(reasons, [reason], "{text}");
+    }
+}

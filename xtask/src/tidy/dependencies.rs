@@ -20,6 +20,16 @@ pub(crate) struct Deny {
 #[derive(Debug, Deserialize)]
 struct Licenses {
     allow: Vec<String>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+/// Licences that one crate alone may have.
+#[derive(Debug, Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    krate: String,
+    allow: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,15 +111,28 @@ pub(crate) fn duplicates(metadata: &Metadata, deny: &Deny) -> Vec<String> {
     duplicates.chain(needless).collect()
 }
 
-/// Every package from outside has a licence that is allowed.
+/// Every package from outside has a licence that is allowed, to all or to it alone; and no exception that is no longer
+/// needed.
 pub(crate) fn licenses(metadata: &Metadata, deny: &Deny) -> Vec<String> {
+    let needless = deny
+        .licenses
+        .exceptions
+        .iter()
+        .filter(|exception| !built(metadata).any(|package| package.name == exception.krate))
+        .map(|exception| {
+            format!("deny.toml: the licences of `{}` alone are no longer needed", exception.krate)
+        });
     built(metadata)
         .filter_map(|package| {
             let name = &package.name;
             let Some(expression) = &package.license else {
                 return Some(format!("`{name}` {} names no licence", package.version));
             };
-            let is_allowed = |license: &str| deny.licenses.allow.iter().any(|allowed| allowed == license);
+            let own = deny.licenses.exceptions.iter().filter(|exception| exception.krate == *name);
+            let own: Vec<&String> = own.flat_map(|exception| &exception.allow).collect();
+            let is_allowed = |license: &str| {
+                deny.licenses.allow.iter().chain(own.iter().copied()).any(|one| one == license)
+            };
             match satisfied(expression, &is_allowed) {
                 Some(true) => None,
                 Some(false) => {
@@ -118,6 +141,7 @@ pub(crate) fn licenses(metadata: &Metadata, deny: &Deny) -> Vec<String> {
                 None => Some(format!("`{name}` {}: licence `{expression}` cannot be read", package.version)),
             }
         })
+        .chain(needless)
         .collect()
 }
 
@@ -258,6 +282,22 @@ mod tests {
         let mut packages = metadata(&[("x", "1.0.0", &[])]);
         packages.packages[0].license = None;
         assert_eq!(licenses(&packages, &usual()), ["`x` 1.0.0 names no licence"]);
+    }
+
+    #[test]
+    fn a_licence_may_be_allowed_to_one_crate_alone() {
+        let alone = "[licenses]\nallow = ['MIT']\nexceptions = [{ crate = 'x', allow = ['CC0-1.0'] }]\n[bans]\ndeny = []\nskip = []";
+        let mut packages = metadata(&[("x", "1.0.0", &[]), ("y", "1.0.0", &[])]);
+        for package in &mut packages.packages {
+            package.license = Some("CC0-1.0".to_owned());
+        }
+        let complaints = licenses(&packages, &deny(alone));
+        assert_eq!(complaints, ["`y` 1.0.0: licence `CC0-1.0` is not allowed"]);
+        packages.packages.retain(|package| package.name == "y");
+        packages.resolve.nodes.retain(|node| node.id != "x");
+        packages.packages[0].license = Some("MIT".to_owned());
+        let complaints = licenses(&packages, &deny(alone));
+        assert_eq!(complaints, ["deny.toml: the licences of `x` alone are no longer needed"]);
     }
 
     #[test]

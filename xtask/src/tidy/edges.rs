@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("countersign-logs", &["countersign-model"]),
     ("countersign-enrichment", &["countersign-model"]),
     ("countersign-detection", &["countersign-model"]),
+    ("countersign-patterns", &["countersign-model"]),
     ("countersign-simulation", &["countersign-model"]),
     (
         "countersign",
@@ -20,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "countersign-logs",
             "countersign-enrichment",
             "countersign-detection",
+            "countersign-patterns",
             "countersign-simulation",
         ],
     ),

@@ -10,6 +10,7 @@ use countersign_detection::{Detector, Policy};
 use countersign_enrichment::{Enricher, Memo};
 use countersign_model::event::Event;
 use countersign_model::inventory::{DirectoryObject, RogueApplication};
+use countersign_patterns::Rules;
 
 use super::sort::Merge;
 use super::watch::Watch;
@@ -49,6 +50,7 @@ struct Batch {
 pub(crate) fn fold(
     events: &mut Merge,
     knowledge: Knowledge<'_>,
+    mut rules: Option<&mut Rules>,
     policy: Policy,
     total: u64,
     watch: &Watch,
@@ -62,7 +64,7 @@ pub(crate) fn fold(
         folded.detector.list_rogue(knowledge.rogue);
         let mut memo = Memo::new(knowledge.enricher);
         for batch in receive {
-            observe(&batch, &mut memo, &mut folded)?;
+            observe(&batch, &mut memo, rules.as_deref_mut(), &mut folded)?;
             watch.events.fetch_add(batch.ends.len() as u64, Ordering::Relaxed);
         }
         merging.join().map_err(|_| anyhow!("merging ended unexpectedly"))??;
@@ -91,12 +93,20 @@ fn merge(events: &mut Merge, send: &SyncSender<Batch>, watch: &Watch) -> Result<
     }
 }
 
-fn observe(batch: &Batch, memo: &mut Memo<'_>, folded: &mut Folded) -> Result<()> {
+fn observe(
+    batch: &Batch,
+    memo: &mut Memo<'_>,
+    mut rules: Option<&mut Rules>,
+    folded: &mut Folded,
+) -> Result<()> {
     let mut start = 0;
     for end in &batch.ends {
         let event = decode(&batch.bytes[start..*end])?;
         start = *end;
-        let enrichment = memo.enrich(&event);
+        let mut enrichment = memo.enrich(&event);
+        if let Some(rules) = &mut rules {
+            enrichment.patterns = rules.matches(&event);
+        }
         if folded.detector.observe(&event, &enrichment) == Observed::Repeated {
             folded.repeated += 1;
         }

@@ -6,6 +6,7 @@
 
 pub(crate) mod fold;
 pub(crate) mod inputs;
+mod patterns;
 pub(crate) mod read;
 pub(crate) mod result;
 pub(crate) mod sort;
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     let feeds = read_files(&arguments.threat_intel)?;
     let (inventory, inventory_lines) = read_inventory(&arguments.inventory)?;
     let (rogue, rogue_lines) = read_rogue_lists(&arguments.rogue_apps)?;
+    let mut rules = patterns::rules(&arguments.sigma)?;
     let sources = sources(&arguments.mmdb)?;
     if let Some(folder) = &arguments.temp_dir {
         fs::create_dir_all(folder)
@@ -66,10 +68,11 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
 
     let newest = read.span.map_or(Timestamp::default(), |(_, to)| to);
     let (intelligence, summaries) = threat_intelligence(&feeds, newest)?;
-    let tables = Tables {
+    let mut tables = Tables {
         addresses: address_tables(&sources),
         addresses_age_days: sources.table.age_days(newest),
         feeds: summaries.iter().map(feed_line).chain(rogue_lines).chain(inventory_lines).collect(),
+        patterns: Vec::new(),
     };
     if tables.addresses_age_days > AGE_DAYS_MAX && sources.user.is_empty() {
         output::warn(&format!(
@@ -80,13 +83,14 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     let enricher = Enricher { sources, intelligence };
     let policy = countersign_detection::Policy { budget: arguments.budget };
     let knowledge = fold::Knowledge { enricher: &enricher, rogue, inventory: &inventory };
-    let detector = fold::fold(&mut events, knowledge, policy, read.events(), &watch)?;
+    let detector = fold::fold(&mut events, knowledge, rules.as_mut(), policy, read.events(), &watch)?;
     if detector.homeless > 0 {
         output::warn(&format!(
             "{} of the inventory belong to no tenant of these logs, which hold several",
             output::count(detector.homeless as u64, "object")
         ));
     }
+    tables.patterns = rules.as_ref().map(patterns::lines).unwrap_or_default();
 
     let mut analysis = Analysis {
         read,

@@ -63,6 +63,8 @@ pub(crate) struct Tables {
     pub(crate) addresses_age_days: i64,
     /// One line for each threat-intelligence feed: name, format, indicators, what was left out.
     pub(crate) feeds: Vec<String>,
+    /// What became of the known patterns that were brought along: how many, which are refused, what was never seen.
+    pub(crate) patterns: Vec<String>,
 }
 
 /// What a risky identity did over time: one entry for each hour, source and outcome, in time order.

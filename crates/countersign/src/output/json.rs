@@ -71,5 +71,7 @@ fn object(analysis: &Analysis) -> Value {
         "calibration": calibration(analysis),
         "knowledge": analysis.tables.feeds,
         "addressTable": analysis.tables.addresses,
+        "threatIntelligence": analysis.tables.feeds,
+        "knownPatterns": analysis.tables.patterns,
     })
 }

@@ -808,6 +808,10 @@ fn what_was_read(analysis: &Analysis) -> Markup {
             } @else {
                 ul { @for feed in &analysis.tables.feeds { li { (folded(feed, SENTENCE_MAX)) } } }
             }
+            @if !analysis.tables.patterns.is_empty() {
+                h3 { "Known patterns" }
+                ul { @for line in &analysis.tables.patterns { li { (folded(line, SENTENCE_MAX)) } } }
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::analyze::result::{Analysis, Read};
 const WIDTH_WITHOUT_TERMINAL: u16 = 110;
 /// Findings explained on the terminal; files hold all of them.
 const EXPLAINED_MAX: usize = 100;
+/// Lines about known patterns on the terminal; files hold all of them.
+const PATTERN_LINES_MAX: usize = 12;
 /// Characters of a name in a table: as many as the id below it has.
 const NAME_MAX: usize = 36;
 /// Characters of a GUID, with a blank on each side.
@@ -54,6 +56,17 @@ pub(super) fn write(analysis: &Analysis, spilled: u64, style: Style, out: &mut i
     read(&analysis.read, spilled, style, out)?;
     for feed in &analysis.tables.feeds {
         writeln!(out, "  threat intelligence  {}", one_line(feed))?;
+    }
+    for line in analysis.tables.patterns.iter().take(PATTERN_LINES_MAX) {
+        writeln!(out, "  known patterns  {}", one_line(line))?;
+    }
+    if let Some(more) = analysis.tables.patterns.len().checked_sub(PATTERN_LINES_MAX).filter(|more| *more > 0)
+    {
+        writeln!(
+            out,
+            "  known patterns  and {} more: --json or --report hold them all",
+            count(more as u64, "line")
+        )?;
     }
     writeln!(out)?;
     for notice in &analysis.notices {

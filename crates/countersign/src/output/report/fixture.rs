@@ -69,6 +69,7 @@ pub(crate) fn analysis() -> Analysis {
     analysis.tables = Tables {
         addresses: "IPFire Location database of 2026-04-20".to_owned(),
         addresses_age_days: 11,
+        patterns: vec!["4 Sigma rules in use, 1 refused".to_owned()],
         feeds: vec!["exits.txt: list of addresses, 1,204 indicators in force, 3 unreadable".to_owned()],
     };
     analysis.measured = Measured { identity_days: 24_720, unsupported: 1 };
