@@ -391,9 +391,24 @@ fn of_name(table: &[(&str, Tier)], name: &str) -> Tier {
     }
 }
 
-/// Tier of a permission: `Mail.Read`, also with its resource (`https://graph.microsoft.com/Mail.Read`).
+/// Tier of a permission: `Mail.Read`, also with its resource (`https://graph.microsoft.com/Mail.Read`). Of one that
+/// the table lacks the name tells: whatever writes `.All` reaches what everybody owns (security operations guide).
 pub(crate) fn tier(permission: &str) -> Tier {
-    of_name(PERMISSIONS, permission.rsplit('/').next().unwrap_or(permission))
+    let name = permission.rsplit('/').next().unwrap_or(permission).trim();
+    match of_name(PERMISSIONS, name) {
+        Tier::Ordinary => {
+            let ends = |ending: &str| {
+                name.len() > ending.len()
+                    && name.as_bytes()[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
+            };
+            match () {
+                () if ends(".ReadWrite.All") => Tier::Sensitive,
+                () if ends(".Read.All") => Tier::Directory,
+                () => Tier::Ordinary,
+            }
+        }
+        known => known,
+    }
 }
 
 /// Name of an app role of Microsoft's APIs.
@@ -433,6 +448,8 @@ mod tests {
         assert_eq!(tier(" https://graph.microsoft.com/mail.read"), Tier::Sensitive);
         assert_eq!(tier("User.Read.All"), Tier::Directory);
         assert_eq!(tier("User.Read"), Tier::Ordinary);
+        assert_eq!(tier("Credentials.ReadWrite.All"), Tier::Sensitive, "by its name");
+        assert_eq!(tier(".ReadWrite.All"), Tier::Ordinary);
         assert_eq!(role_tier("Company Administrator"), role_tier("Global Administrator"));
         assert_eq!(role_template_tier(0x62e9_0394_69f5_4237_9190_0121_7714_5e10), Tier::Zero);
         assert_eq!(
