@@ -1,11 +1,11 @@
 //! The blind spots of the best-known public rules (detection design, 5.6): each is seen here.
 
 use countersign_model::risk::RiskLevel;
-use countersign_simulation::scenario::{By, at};
+use countersign_simulation::scenario::{By, Look, at};
 
 use crate::api_traffic::{ENUMERATION, api_findings, archive};
 use crate::directory_changes::{administered, change_findings, found, mallory};
-use crate::judge;
+use crate::{FOREIGN_HOSTING, OFFICE, judge, tenant};
 
 /// Rules that ask for a user or an `@` in the initiator do not see it.
 #[test]
@@ -74,5 +74,26 @@ fn enumeration_with_an_app_only_token() {
         api_findings(&judged, "svc-archive").iter().any(|finding| finding.level >= RiskLevel::Medium),
         "{:#?}",
         judged.findings
+    );
+}
+
+/// Rules on the vault's own log that ask for a user name do not see it. That log is not read here; the tokens that a
+/// sweep needs are.
+#[test]
+fn a_key_vault_sweep_by_a_service_principal() {
+    let vault = |look: Look| look.address(FOREIGN_HOSTING).resource("Azure Key Vault").agent("curl/8.5.0");
+    let judged = judge(
+        tenant(0..40)
+            .principal("svc-payroll", |usual| usual.address(OFFICE).key("k1"))
+            .polls(0..40, 4)
+            .sign_ins([at(38, 3, 0), at(38, 3, 20), at(38, 4, 10)], vault),
+    );
+    let findings = judged.of("svc-payroll");
+    let [finding] = findings[..] else { panic!("{:#?}", judged.findings) };
+    assert_eq!(finding.level, RiskLevel::High, "{finding:#?}");
+    assert!(
+        finding.explanation.facts.iter().any(|fact| fact.contains("Azure Key Vault")),
+        "{:#?}",
+        finding.explanation
     );
 }
