@@ -144,6 +144,8 @@ struct Occurrence<'o> {
     federated_credential: &'o Id<'o>,
     enrichment: &'o Enrichment<'o, 'o>,
     ip: Option<IpAddr>,
+    /// Token that was issued; empty when none was, or another log tells of it.
+    token: &'o str,
     /// The credential was right: the sign-in succeeded, or failed for another reason.
     proven: bool,
     late: bool,
@@ -287,11 +289,6 @@ impl Tenant {
         if sign_in.service_principal.is_none() {
             return;
         }
-        if proven {
-            let at = self.enrol(&sign_in.service_principal, &sign_in.app, sign_in.time);
-            self.met(policy, at, &sign_in.id.0, sign_in.time);
-            self.token_issued(at, &sign_in.token, enrichment, sign_in.time);
-        }
         let is_managed = sign_in.kind == SignInKind::ManagedIdentity;
         self.occurrence(
             policy,
@@ -310,6 +307,7 @@ impl Tenant {
                 federated_credential: &sign_in.credential.federated_credential,
                 enrichment,
                 ip: sign_in.address.ip,
+                token: &sign_in.token,
                 proven,
                 late,
             },
@@ -461,6 +459,10 @@ impl Tenant {
         self.advance(policy, occurrence.time);
         let at = self.principal(occurrence);
         self.touch(at, occurrence.time);
+        if occurrence.proven && !occurrence.token.is_empty() {
+            self.met(policy, at, occurrence.event_id, occurrence.time);
+            self.token_issued(at, occurrence.token, occurrence.enrichment, occurrence.time);
+        }
         let principal = &mut *self.principals[at];
         if principal.name.is_empty() && !occurrence.name.is_empty() {
             self.name(at, occurrence.name);

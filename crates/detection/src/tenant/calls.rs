@@ -143,6 +143,7 @@ impl Tenant {
                 federated_credential: &Id::NONE,
                 enrichment,
                 ip: call.address.ip,
+                token: "",
                 proven: true,
                 late,
             },
