@@ -67,6 +67,7 @@ fn help() {
         ("help", &["--help"] as &[&str]),
         ("analyze_help", &["analyze", "--help"]),
         ("simulate_help", &["simulate", "--help"]),
+        ("evaluate_help", &["evaluate", "--help"]),
     ] {
         let ended = countersign(arguments);
         assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{name}");
@@ -519,5 +520,106 @@ fn rules_that_cannot_be_used_end_the_command_before_anything_is_read() {
     unusable(
         &["analyze", "--sigma", &damaged, &text(tenant())],
         &["none of 1 Sigma rule can be used", "`Damaged`"],
+    );
+}
+
+#[test]
+fn the_inventory_and_the_list_of_abused_applications_name_who_they_mean() {
+    let truth = fs::read_to_string(tenant().join("truth.ndjson")).unwrap();
+    let episode: Value = serde_json::from_str(truth.lines().next().unwrap()).unwrap();
+    let (app, name) = (episode["appId"].as_str().unwrap(), episode["name"].as_str().unwrap());
+    let lists = folder("applications");
+    let rogue =
+        file(&lists, "rogue.json", &format!(r#"[{{"appId":"{app}","tags":["exfil"]}},{{"tags":[]}}]"#));
+    let principal = r##"{"@odata.type":"#microsoft.graph.servicePrincipal","id":"6a1f0000-0000-4000-8000-000000000001",
+        "appId":"6a1f0000-0000-4000-8000-000000000002","displayName":"Suspended","servicePrincipalType":"Application",
+        "disabledByMicrosoftStatus":"DisabledDueToViolationOfServicesAgreement"}"##;
+    let inventory = file(&lists, "inventory.json", &format!(r#"{{"value":[{principal},{{"id":"x"}}]}}"#));
+    let flags = ["--rogue-apps", &rogue, "--inventory", &inventory];
+    let (json, detections) = analyze("applications-out", &flags, &logs());
+    let feeds = json["threatIntelligence"].to_string();
+    assert!(feeds.contains("1 application, 1 without an application id"), "{feeds}");
+    assert!(feeds.contains("inventory, 1 object, 1 passed over (first: "), "{feeds}");
+    let of = |risk_event_type: &str| -> Vec<Value> {
+        let lines = detections.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let all = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
+        all.filter(|finding| finding["riskEventType"] == risk_event_type).collect()
+    };
+    let malicious = of("maliciousApplication");
+    let named = |name: &str| malicious.iter().any(|finding| finding["servicePrincipalDisplayName"] == name);
+    assert!(named(name) && named("Suspended"), "{malicious:#?}");
+
+    let (_, without) = analyze("applications-none", &[], &logs());
+    assert!(!String::from_utf8(without).unwrap().contains("maliciousApplication"));
+}
+
+#[test]
+fn an_inventory_or_list_that_says_nothing_ends_the_command_before_anything_is_read() {
+    let lists = folder("applications-bad");
+    let empty = file(&lists, "empty.json", "{\"value\":[]}");
+    let words = file(&lists, "words.json", "no JSON\n");
+    for (flag, path, says) in [
+        ("--inventory", &empty, "holds no application or servicePrincipal"),
+        ("--inventory", &words, "line 1"),
+        ("--rogue-apps", &empty, "an entry needs `appId`"),
+        ("--rogue-apps", &words, "is no JSON"),
+    ] {
+        unusable(&["analyze", flag, path, &text(tenant())], &[path.rsplit('/').next().unwrap(), says]);
+    }
+}
+
+#[test]
+fn an_evaluation_compares_the_detector_with_the_rules_in_use() {
+    let page = text(&folder("evaluate").join("quality.html"));
+    let seeds = ["evaluate", "--seeds", "3..4", "--principals", "15", "--days", "21", "--attacks", "0.4"];
+    let run = || {
+        let mut json = countersign(&[&seeds[..], &["--json", "--report", &page]].concat()).json();
+        assert!(json.as_object_mut().unwrap().remove("nanosecondsPerEvent").is_some());
+        json
+    };
+    let json = run();
+    assert_eq!(json, run(), "what is measured depends on the seeds alone, times aside");
+    let attacks = json["attacks"].as_u64().unwrap();
+    let families = json["families"].as_array().unwrap();
+    let sum = |key: &str| families.iter().map(|family| family[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((attacks, sum("attacks")), (12, 12), "0.4 of 15 in each of two tenants");
+    assert!(sum("foundAt1") <= sum("foundAt5") && sum("foundAt5") <= attacks, "{families:#?}");
+    let bytes = json["bytesPerIdentity"]["mean"].as_f64().unwrap();
+    assert!((904.0..=2048.0).contains(&bytes), "state of an identity, of all detections: {bytes} bytes");
+    let methods = json["methods"].as_array().unwrap();
+    assert!(methods.len() > 1, "the detector beside the rules: {methods:#?}");
+    for method in methods {
+        let recall: Vec<f64> =
+            ["0.1", "0.5", "1", "5"].map(|budget| method["recall"][budget]["mean"].as_f64().unwrap()).into();
+        assert!(recall.is_sorted(), "more false alarms, more recall: {method:#?}");
+        assert!(recall.iter().all(|share| (0.0..=1.0).contains(share)), "{method:#?}");
+    }
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("<svg") && !page.contains("<script src"), "one self-contained page with plots");
+    let shown = countersign(&seeds).stdout;
+    assert!(shown.contains("countersign") && shown.contains(&format!("{attacks} attacks")), "{shown}");
+}
+
+#[test]
+fn an_evaluation_of_injected_attacks_reads_their_truth() {
+    let out = folder("evaluate-injected").join("logs");
+    let injected = ["--attacks", "0.5", "--seed", "3", "--out", &text(&out)];
+    let own = folder("evaluate-own");
+    for log in logs() {
+        fs::copy(&log, own.join(Path::new(&log).file_name().unwrap())).unwrap();
+    }
+    let ended = countersign(&[&["simulate", "--inject", &text(&own)], &injected[..]].concat());
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let truth = fs::read_to_string(out.join("truth.ndjson")).unwrap();
+    let json = countersign(&["evaluate", "--logs", &text(&out), "--json"]).json();
+    assert_eq!(json["attacks"], truth.lines().count(), "each line of the truth is an attack");
+
+    unusable(&["evaluate", "--logs", &text(&own)], &["truth.ndjson", "--truth"]);
+    let damaged = file(&own, "truth.txt", "{\"kind\":\"attack\"}\n");
+    unusable(&["evaluate", "--logs", &text(&own), "--truth", &damaged], &["truth.txt:1", "no episode"]);
+    unusable(&["evaluate", "--seeds", "5..3"], &["5..3", "the first seed is after the last"]);
+    unusable(
+        &["evaluate", "--seeds", "1", "--principals", "5", "--days", "3", "--attacks", "0"],
+        &["no attack"],
     );
 }

@@ -294,6 +294,9 @@ mod tests {
             mixes_scripts("\u{41c}icrosoft") && !mixes_scripts("Каталог Contoso") && !mixes_scripts("Zürich")
         );
         assert!(is_odd("x") && is_odd("Test") && !is_odd("R2D2 importer"));
+        assert!(is_twin("app-survey-mai1er", "app-survey-mailer"), "a digit for a letter");
+        assert!(!is_twin("App Survey Mailer", "app-survey-mailer"), "the same name, written otherwise");
+        assert!(!is_twin("app-survey-mailer", "app-survey-reader"));
     }
 
     #[test]

@@ -212,8 +212,11 @@ fn read_inventory(paths: &[PathBuf]) -> Result<(Vec<DirectoryObject>, Vec<String
     for (name, bytes) in read_files(paths)? {
         let inventory = countersign_logs::inventory::read(&bytes);
         if inventory.objects.is_empty() {
-            let (at, why) = inventory.skipped.first().cloned().unwrap_or_default();
-            bail!("`{name}` holds no application or servicePrincipal of Microsoft Graph ({at}: {why})");
+            let reason = inventory.skipped.first().map(|(at, why)| format!(" ({at}: {why})"));
+            bail!(
+                "`{name}` holds no application or servicePrincipal of Microsoft Graph{}",
+                reason.unwrap_or_default()
+            );
         }
         let mut line =
             format!("{name}: inventory, {}", output::count(inventory.objects.len() as u64, "object"));
