@@ -191,8 +191,16 @@ fn judge(events: &mut Merge, enricher: &Enricher, policy: Policy, mut history: H
         .into_iter()
         .map(|family| {
             let mut calibration = Calibration::default();
-            let of_family =
-                days.iter().map(|(id, day)| (id.as_str(), day.day, f64::from(day.ln[family as usize])));
+            let of_family = days.iter().map(|(id, day)| {
+                let events = day.events[family as usize];
+                evaluation::Day {
+                    principal: id.as_str(),
+                    day: day.day,
+                    ln: f64::from(day.ln[family as usize]),
+                    events: events.judged,
+                    events_reached: events.reached,
+                }
+            });
             calibration.add(&history, of_family);
             calibration
         })

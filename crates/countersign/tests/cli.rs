@@ -530,11 +530,11 @@ fn the_inventory_and_the_list_of_abused_applications_name_who_they_mean() {
     let (app, name) = (episode["appId"].as_str().unwrap(), episode["name"].as_str().unwrap());
     let lists = folder("applications");
     let rogue =
-        file(&lists, "rogue.json", &format!(r#"[{{"appId":"{app}","tags":["exfil"]}},{{"tags":[]}}]"#));
+        file(&lists, "rogue.json", format!(r#"[{{"appId":"{app}","tags":["exfil"]}},{{"tags":[]}}]"#));
     let principal = r##"{"@odata.type":"#microsoft.graph.servicePrincipal","id":"6a1f0000-0000-4000-8000-000000000001",
         "appId":"6a1f0000-0000-4000-8000-000000000002","displayName":"Suspended","servicePrincipalType":"Application",
         "disabledByMicrosoftStatus":"DisabledDueToViolationOfServicesAgreement"}"##;
-    let inventory = file(&lists, "inventory.json", &format!(r#"{{"value":[{principal},{{"id":"x"}}]}}"#));
+    let inventory = file(&lists, "inventory.json", format!(r#"{{"value":[{principal},{{"id":"x"}}]}}"#));
     let flags = ["--rogue-apps", &rogue, "--inventory", &inventory];
     let (json, detections) = analyze("applications-out", &flags, &logs());
     let feeds = json["threatIntelligence"].to_string();

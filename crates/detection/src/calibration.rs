@@ -1,6 +1,8 @@
 //! How often harmless days look like attacks: the measured side of the promise that evidence makes. An e-value of `x`
 //! is reached on at most one in `x` harmless identity-days; here is how often it was.
 
+use std::collections::HashMap;
+
 /// What evidence rests on; each has its own calibration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
@@ -40,6 +42,17 @@ pub struct DayScore {
     pub day: i64,
     /// Logarithm of the evidence by [`Family`]; negative infinity where nothing had to be judged.
     pub ln: [f32; Family::COUNT],
+    /// The events behind it, by [`Family`].
+    pub events: [Events; Family::COUNT],
+}
+
+/// Events of one family that were judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// All.
+    pub judged: u32,
+    /// Those whose own evidence reached each of [`CALIBRATION_LEVELS`].
+    pub reached: [u32; CALIBRATION_LEVELS.len()],
 }
 
 /// Identity-days, and how many of them reached each level.
@@ -53,9 +66,23 @@ pub struct Calibration {
     pub days: Vec<DayScore>,
     /// Keep every day.
     pub keeps_days: bool,
+    /// Events of the days that are not over, by the identity's place; only while days are kept.
+    today: HashMap<u32, [Events; Family::COUNT]>,
 }
 
 impl Calibration {
+    /// Notes the evidence of one event, for an evaluation.
+    pub(crate) fn event(&mut self, principal: u32, family: Family, ln: f64) {
+        if !self.keeps_days {
+            return;
+        }
+        let events = &mut self.today.entry(principal).or_default()[family as usize];
+        events.judged += 1;
+        for (reached, level) in events.reached.iter_mut().zip(CALIBRATION_LEVELS) {
+            *reached += u32::from(ln >= level.ln());
+        }
+    }
+
     /// Notes the day of an identity.
     pub(crate) fn note(&mut self, principal: u32, day: i64, ln: [f32; Family::COUNT]) {
         self.identity_days += 1;
@@ -65,7 +92,8 @@ impl Calibration {
             }
         }
         if self.keeps_days {
-            self.days.push(DayScore { principal, day, ln });
+            let events = self.today.remove(&principal).unwrap_or_default();
+            self.days.push(DayScore { principal, day, ln, events });
         }
     }
 

@@ -234,7 +234,8 @@ impl Incident {
     pub(crate) fn ln(&self) -> f64 {
         match &self.case {
             Case::SignIn(case) => {
-                case.strongest.ln + case.movement_evidence().iter().map(|evidence| evidence.ln).sum::<f64>()
+                let movement: f64 = case.movement_evidence().iter().map(|evidence| evidence.ln).sum();
+                case.strongest.ln + movement
             }
             Case::Assessed(assessment) => assessment.ln(),
         }
@@ -309,6 +310,8 @@ impl SignInCase {
         let mut push =
             |dimension: &str, ln: f64| evidence.push(Evidence { dimension: dimension.to_owned(), ln });
         match self.movement {
+            // Somebody at a desk is always beside the workload.
+            Movement::Parallel if self.by_hand => {}
             Movement::Parallel => push("parallelUse", PARALLEL_LN),
             Movement::Moved { expected } => push("moved", -expected.min(MOVED_LN_MAX)),
             Movement::NotAsked | Movement::Undecided => {}

@@ -77,6 +77,14 @@ impl Score {
         self.terms.iter().flatten().map(|term| term.ln).sum::<f64>() + self.dormancy()
     }
 
+    /// Workloads do not move to where people live: who comes from there is somebody, harmless or not, with software of
+    /// their own. That is one surprise, and the source counts it already.
+    pub(crate) fn at_a_desk(&mut self) {
+        if let Some(agent) = &mut self.terms[Dimension::Agent.index()] {
+            agent.ln = agent.ln.min(0.0);
+        }
+    }
+
     fn dormancy(&self) -> f64 {
         self.dormant_days.map_or(0.0, |_| DORMANT_LN)
     }

@@ -419,6 +419,7 @@ impl Tenant {
 
     /// Notes the evidence of something an identity did today, for calibration.
     fn note_day(&mut self, at: usize, family: Family, ln: f64) {
+        self.calibration.event(at as u32, family, ln);
         let strongest = &mut self.principals[at].day_ln[family as usize];
         *strongest = strongest.max(ln as f32);
     }
@@ -482,6 +483,7 @@ impl Tenant {
             && low > USUAL_LN_MAX
             && let Some(slots) = usual(baseline, &values)
         {
+            self.calibration.event(at as u32, Family::SignIns, f64::NEG_INFINITY);
             self.learn_usual(at, &values, slots, occurrence.time);
             self.old_source_event(policy, at, &values, true, occurrence.time);
             return;
@@ -490,7 +492,10 @@ impl Tenant {
             let name = || format!("AS{} {}", source.asn, source.as_name).trim_end().to_owned();
             self.network_names.entry(source.organisation).or_insert_with(name);
         }
-        let score = self.score(at, occurrence, &values);
+        let mut score = self.score(at, occurrence, &values);
+        if score.novel(Dimension::Source).is_some() && incidents::is_at_a_desk(occurrence, &self.peers) {
+            score.at_a_desk();
+        }
         let is_first = self.principals[at].baseline.runs() == 0;
         if !occurrence.enrichment.indicators.is_empty() {
             self.match_indicators(policy, at, occurrence, &values, &score, is_first);

@@ -147,7 +147,9 @@ impl Outcome {
             let one = &judged.calibration[family as usize];
             all.days += one.days;
             all.sum += one.sum;
-            for (sum, count) in all.reached.iter_mut().zip(one.reached) {
+            all.events += one.events;
+            let by_day = all.reached.iter_mut().zip(one.reached);
+            for (sum, count) in by_day.chain(all.events_reached.iter_mut().zip(one.events_reached)) {
                 *sum += count;
             }
             all.highest.extend(&one.highest);
@@ -246,7 +248,7 @@ impl Outcome {
         text.push_str(&format!("{}\n\n", table.trim_fmt()));
 
         let mut table = self::table([
-            "measured over nominal, harmless days",
+            "measured over nominal, harmless",
             "1e-1",
             "1e-2",
             "1e-3",
@@ -257,8 +259,13 @@ impl Outcome {
         ]);
         for family in Family::ALL {
             let calibration = self.calibration(family);
-            let mut row = vec![Cell::new(format!("{} ({} days)", family.name(), grouped(calibration.days)))];
-            row.extend(calibration.ratios().map(|ratio| right(&format!("{ratio:.2}"))));
+            let name = |unit, of| Cell::new(format!("{}, by {unit} ({})", family.name(), grouped(of)));
+            let ratios = |ratios: [f64; LEVELS.len()]| ratios.map(|ratio| right(&format!("{ratio:.2}")));
+            let mut row = vec![name("event", calibration.events)];
+            row.extend(ratios(calibration.event_ratios()));
+            table.add_row(row);
+            let mut row = vec![name("identity-day", calibration.days)];
+            row.extend(ratios(calibration.ratios()));
             row.push(right(&format!("{:.2}", calibration.sum / calibration.days.max(1) as f64)));
             table.add_row(row);
         }
@@ -296,6 +303,8 @@ impl Outcome {
                     "days": calibration.days,
                     "levels": LEVELS,
                     "measuredOverNominal": calibration.ratios(),
+                    "events": calibration.events,
+                    "eventsMeasuredOverNominal": calibration.event_ratios(),
                     "meanBounded": calibration.sum / calibration.days.max(1) as f64,
                 })
             })

@@ -82,7 +82,7 @@ fn calibration(outcome: &Outcome) -> Markup {
     html! {
         table {
             thead { tr {
-                th scope="col" { "Measured over nominal" }
+                th scope="col" { "Measured over nominal, by event and by day" }
                 @for level in LEVELS { th.number scope="col" { (format!("{:.0e}", 1.0 / level)) } }
                 th.number scope="col" { "Mean of E" }
             } }
@@ -90,7 +90,9 @@ fn calibration(outcome: &Outcome) -> Markup {
                 @let calibration = outcome.calibration(family);
                 tr {
                     th scope="row" { span class=(format!("key m{number}")) {} (family.name()) }
-                    @for ratio in calibration.ratios() { td.number { (format!("{ratio:.2}")) } }
+                    @for (event, day) in calibration.event_ratios().into_iter().zip(calibration.ratios()) {
+                        td.number { (format!("{event:.2} · {day:.2}")) }
+                    }
                     td.number { (format!("{:.2}", calibration.sum / calibration.days.max(1) as f64)) }
                 }
             } }

@@ -371,16 +371,21 @@ fn describe_change(change: &Change) -> String {
     )
 }
 
-/// The signs that a person uses the identity by hand.
-fn is_by_hand(occurrence: &Occurrence<'_>, peers: &Peers) -> bool {
+/// A place where people are: an access network of a country the tenant works in.
+pub(super) fn is_at_a_desk(occurrence: &Occurrence<'_>, peers: &Peers) -> bool {
     let Some(facts) = &occurrence.enrichment.source else { return false };
     let is_near_people = facts.hosting == HostingClass::Access && facts.anonymiser == Anonymiser::None;
     let is_home_country =
         facts.country.is_some_and(|country| peers.is_common(Table::Countries, country_value(Some(country))));
+    is_near_people && is_home_country
+}
+
+/// The signs that a person uses the identity by hand.
+fn is_by_hand(occurrence: &Occurrence<'_>, peers: &Peers) -> bool {
     let product = occurrence.enrichment.agent.product.to_ascii_lowercase();
     let is_workday = !matches!(occurrence.time.day().rem_euclid(7), 2 | 3);
     let is_workday_hour = is_workday && OFFICE_HOURS.contains(&(occurrence.time.hour().rem_euclid(24)));
-    is_near_people && is_home_country && is_workday_hour && INTERACTIVE_AGENTS.contains(&product.as_str())
+    is_at_a_desk(occurrence, peers) && is_workday_hour && INTERACTIVE_AGENTS.contains(&product.as_str())
 }
 
 /// Events that share it belong to one incident: the network of a new source, or the new values themselves.

@@ -202,6 +202,21 @@ fn ratio(part: u64, whole: u64) -> f64 {
 /// Evidence levels whose exceedance is measured.
 pub const LEVELS: [f64; 6] = [1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
+/// The evidence of one identity on one day.
+#[derive(Clone, Copy, Debug)]
+pub struct Day<'d> {
+    /// Object id of the identity.
+    pub principal: &'d str,
+    /// Days since 1970.
+    pub day: i64,
+    /// Logarithm of its strongest evidence; negative infinity where nothing had to be judged.
+    pub ln: f64,
+    /// Events that were judged.
+    pub events: u32,
+    /// Those of them that reached each of [`LEVELS`].
+    pub events_reached: [u32; LEVELS.len()],
+}
+
 /// How often evidence was reached on harmless identity-days.
 #[derive(Clone, Debug, Default)]
 pub struct Calibration {
@@ -209,6 +224,10 @@ pub struct Calibration {
     pub days: u64,
     /// Days that reached each of [`LEVELS`].
     pub reached: [u64; LEVELS.len()],
+    /// Events of these days that were judged.
+    pub events: u64,
+    /// Those of them that reached each of [`LEVELS`].
+    pub events_reached: [u64; LEVELS.len()],
     /// Evidence of the highest days, by logarithm, descending: for a plot against what is promised.
     pub highest: Vec<f64>,
     /// Sum of the evidence, each day bounded by 10,000: an e-value has a mean of at most one.
@@ -219,16 +238,15 @@ pub struct Calibration {
 const HIGHEST_MAX: usize = 2_000;
 
 impl Calibration {
-    /// Takes in days: identity, day since 1970, logarithm of the evidence. Days of attacks and the week after are
-    /// left out.
-    pub fn add<'d>(&mut self, history: &History, days: impl Iterator<Item = (&'d str, i64, f64)>) {
+    /// Takes in days. Those of attacks and the week after are left out.
+    pub fn add<'d>(&mut self, history: &History, days: impl Iterator<Item = Day<'d>>) {
         let mut attacked: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
         for label in history.labels.iter().filter(|label| label.is_attack) {
             for principal in &label.principals {
                 attacked.entry(principal).or_default().push((label.from.day(), label.to.day() + 7));
             }
         }
-        for (principal, day, ln) in days {
+        for Day { principal, day, ln, events, events_reached } in days {
             let is_attacked = attacked
                 .get(principal)
                 .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&day)));
@@ -236,6 +254,10 @@ impl Calibration {
                 continue;
             }
             self.days += 1;
+            self.events += u64::from(events);
+            for (sum, reached) in self.events_reached.iter_mut().zip(events_reached) {
+                *sum += u64::from(reached);
+            }
             for (reached, level) in self.reached.iter_mut().zip(LEVELS) {
                 *reached += u64::from(ln >= level.ln());
             }
@@ -248,11 +270,20 @@ impl Calibration {
         self.highest.truncate(HIGHEST_MAX);
     }
 
-    /// Measured over nominal at each level: at most 1 is kept, 2 is the gate.
+    /// Measured over nominal at each level, by days: what the levels of findings promise.
     pub fn ratios(&self) -> [f64; LEVELS.len()] {
-        let days = self.days.max(1) as f64;
-        std::array::from_fn(|level| self.reached[level] as f64 * LEVELS[level] / days)
+        over_nominal(&self.reached, self.days)
     }
+
+    /// Measured over nominal at each level, by events: what a likelihood ratio promises. At most 1 is kept, 2 is the
+    /// gate.
+    pub fn event_ratios(&self) -> [f64; LEVELS.len()] {
+        over_nominal(&self.events_reached, self.events)
+    }
+}
+
+fn over_nominal(reached: &[u64; LEVELS.len()], all: u64) -> [f64; LEVELS.len()] {
+    std::array::from_fn(|level| reached[level] as f64 * LEVELS[level] / all.max(1) as f64)
 }
 
 #[cfg(test)]
@@ -322,9 +353,14 @@ mod tests {
     fn attacked_days_are_no_calibration() {
         let history = History::new(vec![label(true, "a", "p1", 10, &[])]);
         let mut calibration = Calibration::default();
-        let days = [("p1", 11, 20.0), ("p1", 30, 5.0), ("p2", 11, f64::NEG_INFINITY)];
+        let day = |principal, day, ln: f64| {
+            let reached = LEVELS.map(|level| u32::from(ln >= level.ln()));
+            Day { principal, day, ln, events: 10, events_reached: reached }
+        };
+        let days = [day("p1", 11, 20.0), day("p1", 30, 5.0), day("p2", 11, f64::NEG_INFINITY)];
         calibration.add(&history, days.into_iter());
         assert_eq!((calibration.days, calibration.reached[0], calibration.reached[2]), (2, 1, 0));
         assert!((calibration.ratios()[1] - 50.0).abs() < 1e-9);
+        assert!((calibration.event_ratios()[1] - 5.0).abs() < 1e-9, "one event of twenty at 1 : 100");
     }
 }

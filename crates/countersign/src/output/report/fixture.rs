@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use countersign_detection::budget::Budget;
+use countersign_detection::calibration::Calibration;
 use countersign_detection::detector::{Measured, RiskyPrincipal};
 use countersign_detection::risk::{Risk, RiskEvent};
 use countersign_model::finding::{Evidence, Explanation, Finding, LearningState, Notice};
@@ -27,17 +28,20 @@ pub(crate) fn empty() -> Analysis {
         read: Read::default(),
         tables: Tables::default(),
         budget: Budget::default(),
-        calibration: countersign_detection::calibration::Calibration {
-            identity_days: 2_000,
-            reached: [[40, 3, 0, 0, 0, 0], [10, 1, 0, 0, 0, 0], [2_000, 100, 5, 1, 0, 0]],
-            ..Default::default()
-        },
+        calibration: calibration(),
         measured: Measured::default(),
         findings: Vec::new(),
         risky: Vec::new(),
         notices: Vec::new(),
         timelines: BTreeMap::new(),
     }
+}
+
+fn calibration() -> Calibration {
+    let mut calibration = Calibration::default();
+    calibration.identity_days = 2_000;
+    calibration.reached = [[40, 3, 0, 0, 0, 0], [10, 1, 0, 0, 0, 0], [2_000, 100, 5, 1, 0, 0]];
+    calibration
 }
 
 /// Three risky identities over two months: a stolen secret, an indicator, a new agent.
