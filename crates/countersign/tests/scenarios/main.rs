@@ -25,6 +25,8 @@ use countersign_simulation::scenario::{Scenario, service_principal_id};
 /// An office in Germany (AS3320).
 pub(crate) const OFFICE: &str = "87.130.4.10";
 pub(crate) const OFFICE_NEXT: &str = "87.130.4.11";
+/// A home in Germany, in a network that no identity uses (AS3209).
+pub(crate) const HOME: &str = "188.97.118.79";
 /// Azure in Germany, next door, and in France.
 pub(crate) const CLOUD: &str = "4.185.1.10";
 pub(crate) const CLOUD_NEXT: &str = "4.185.1.11";

@@ -10,7 +10,7 @@ use countersign_model::time::Timestamp;
 use countersign_simulation::scenario::{Scenario, at, service_principal_id, tenant_id};
 
 use crate::{
-    ADMIN, CLOUD, CLOUD_ABROAD, CLOUD_NEXT, FOREIGN_HOSTING, OFFICE, OFFICE_NEXT, embedded, judge,
+    ADMIN, CLOUD, CLOUD_ABROAD, CLOUD_NEXT, FOREIGN_HOSTING, HOME, OFFICE, OFFICE_NEXT, embedded, judge,
     judge_lines, no_page, tenant,
 };
 
@@ -171,6 +171,35 @@ fn a_colleague_at_the_companys_own_exit_is_listed_and_calls_nobody() {
         });
     let judged = no_page("a developer in the office", by_hand);
     assert!(!judged.of("svc-cloud").is_empty(), "but it is listed");
+}
+
+#[test]
+fn whoever_comes_from_where_people_live_brings_their_own_software() {
+    let evidence = |address: &'static str, agent: &'static str, times: [Timestamp; 3]| {
+        let judged = judge(
+            tenant(0..45)
+                .principal("svc-cloud", |usual| usual.address(CLOUD).key("k1"))
+                .polls(0..45, 4)
+                .sign_ins(times, |look| look.address(address).agent(agent)),
+        );
+        let [finding] = judged.of("svc-cloud")[..] else { panic!("{agent}: {:#?}", judged.findings) };
+        let of = |dimension: &str| {
+            finding
+                .evidence
+                .iter()
+                .find(|evidence| evidence.dimension == dimension)
+                .map(|evidence| evidence.ln)
+        };
+        (of("agent").unwrap(), of("parallelUse"))
+    };
+    let (by_day, by_night) = ([9, 10, 15], [21, 22, 23]);
+    let times = |hours: [i64; 3]| hours.map(|hour| at(36, hour, 5));
+    let (agent, parallel) = evidence(HOME, "azure-cli/2.60.0", times(by_day));
+    assert!(agent <= 0.0 && parallel.is_none(), "a person at work: {agent}, {parallel:?}");
+    let (agent, parallel) = evidence(HOME, "Go-http-client/2.0", times(by_night));
+    assert!(agent <= 0.0 && parallel.is_some(), "a script at night: {agent}, {parallel:?}");
+    let (agent, parallel) = evidence(FOREIGN_HOSTING, "Go-http-client/2.0", times(by_day));
+    assert!(agent > 1.0 && parallel.is_some(), "a rented server: {agent}, {parallel:?}");
 }
 
 #[test]
