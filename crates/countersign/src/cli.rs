@@ -175,7 +175,7 @@ Prints recall at 0.1, 0.5, 1 and 5 false alarms per 1,000 identities and day, be
 people use today, the worst family, look-alikes that call somebody, and the calibration of evidence.")]
 pub(crate) struct Evaluate {
     /// Seeds of simulated tenants: one, or a range with both ends
-    #[arg(long, value_name = "FROM..TO", default_value = "1..3", value_parser = crate::evaluate::parse_seeds)]
+    #[arg(long, value_name = "FROM..TO", default_value = "1..3", value_parser = parse_seeds)]
     pub(crate) seeds: std::ops::RangeInclusive<u64>,
 
     /// Workload identities in each
@@ -257,4 +257,15 @@ fn parse_share(text: &str) -> Result<f64, String> {
     let share: f64 =
         text.parse().map_err(|_| "not a number: write a share such as 0.06, or none".to_owned())?;
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be between 0 and 1".to_owned()) }
+}
+
+/// Reads a range of seeds: `7`, or `1..20` with both ends.
+fn parse_seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
+    let number =
+        |text: &str| text.trim_start_matches('=').parse::<u64>().map_err(|_| "write 7 or 1..20".to_owned());
+    let range = match text.split_once("..") {
+        Some((from, to)) => number(from)?..=number(to)?,
+        None => number(text)?..=number(text)?,
+    };
+    if range.is_empty() { Err("the first seed is after the last".to_owned()) } else { Ok(range) }
 }

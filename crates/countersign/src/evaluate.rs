@@ -233,14 +233,3 @@ fn rank(finding: &Finding) -> u8 {
     let is_over_budget = finding.reasons.iter().any(|reason| reason == "OverBudget");
     if is_over_budget { finding.level.max(RiskLevel::Medium) as u8 } else { finding.level as u8 }
 }
-
-/// Reads a range of seeds: `7`, or `1..20` with both ends.
-pub(crate) fn parse_seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
-    let number =
-        |text: &str| text.trim_start_matches('=').parse::<u64>().map_err(|_| "write 7 or 1..20".to_owned());
-    let range = match text.split_once("..") {
-        Some((from, to)) => number(from)?..=number(to)?,
-        None => number(text)?..=number(text)?,
-    };
-    if range.is_empty() { Err("the first seed is after the last".to_owned()) } else { Ok(range) }
-}

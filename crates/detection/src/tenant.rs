@@ -72,6 +72,13 @@ struct Principal {
     incidents: Vec<u32>,
 }
 
+impl Principal {
+    /// What people call it: its name, or its object id as long as no record told the name.
+    fn label(&self) -> String {
+        if self.name.is_empty() { self.id.to_string() } else { self.name.clone() }
+    }
+}
+
 /// A new source of an identity that may be one of several that move together.
 #[derive(Debug)]
 struct Move {

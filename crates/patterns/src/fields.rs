@@ -1,5 +1,6 @@
 //! Names that rules give to fields, in all their spellings, and what of an event each means.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Which kind of event a rule looks at.
@@ -305,6 +306,29 @@ fn without_prefix(name: &str) -> &str {
         Some(head) if head.eq_ignore_ascii_case("properties.") => &name[11..],
         _ => name,
     }
+}
+
+/// Compares operation names: every dash is `-`, every run of blanks one, no full stop at the end.
+///
+/// Logs write `Update application – Certificates and secrets management ` with an en dash and a blank behind, rules
+/// with whatever their author saw.
+pub(crate) fn operation(text: &str) -> Cow<'_, str> {
+    let is_plain = text.is_ascii()
+        && !text.bytes().any(|byte| byte.is_ascii_control())
+        && !text.ends_with(['.', ' '])
+        && !text.starts_with(' ')
+        && !text.contains("  ");
+    if is_plain {
+        return Cow::Borrowed(text);
+    }
+    let trimmed = text.trim().trim_end_matches('.').trim_end();
+    Cow::Owned(dashes(trimmed).split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+pub(crate) fn dashes(text: &str) -> String {
+    let is_dash =
+        |c: char| matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}');
+    text.chars().map(|c| if is_dash(c) { '-' } else { c }).collect()
 }
 
 #[cfg(test)]

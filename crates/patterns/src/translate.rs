@@ -1,40 +1,15 @@
 //! Rules into the terms of events, or the reason why they cannot be.
 
-use std::borrow::Cow;
-
 use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, Detection, DetectionItem,
     LogSource, Modifier, SelectorPattern, SigmaRule, SigmaString, SigmaValue,
 };
 
-use crate::fields::{Field, Known, Log, resolve, spelling};
+use crate::fields::{Field, Known, Log, dashes, operation, resolve, spelling};
 use crate::view::FIRST;
 
 /// A field that a rule names: what it means, and how the rule spells it.
 pub(crate) type Use = (Field, String);
-
-/// Compares operation names: every dash is `-`, every run of blanks one, no full stop at the end.
-///
-/// Logs write `Update application – Certificates and secrets management ` with an en dash and a blank behind, rules
-/// with whatever their author saw.
-pub(crate) fn operation(text: &str) -> Cow<'_, str> {
-    let is_plain = text.is_ascii()
-        && !text.bytes().any(|byte| byte.is_ascii_control())
-        && !text.ends_with(['.', ' '])
-        && !text.starts_with(' ')
-        && !text.contains("  ");
-    if is_plain {
-        return Cow::Borrowed(text);
-    }
-    let trimmed = text.trim().trim_end_matches('.').trim_end();
-    Cow::Owned(dashes(trimmed).split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn dashes(text: &str) -> String {
-    let is_dash =
-        |c: char| matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}');
-    text.chars().map(|c| if is_dash(c) { '-' } else { c }).collect()
-}
 
 /// Which events a rule looks at.
 struct Source {

@@ -7,8 +7,7 @@ use countersign_model::id::Id;
 use rsigma_eval::event::EventValue;
 use serde_json::Value;
 
-use crate::fields::{Field, Known, Log};
-use crate::translate::operation;
+use crate::fields::{Field, Known, Log, operation};
 
 /// Before a field of which one value is wanted, in translated correlations: groups are made by single values.
 pub(crate) const FIRST: &str = "first:";

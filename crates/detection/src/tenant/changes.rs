@@ -25,7 +25,7 @@ use crate::directory_profile::{ActorKind, ActorProfile};
 use crate::ledger::{ChangeKind, actor_name};
 use crate::order::{hash32, hash64};
 use chains::Boost;
-use words::{add, named, terms, trust_fact, what_fact};
+use words::{add, terms, trust_fact, what_fact};
 
 /// A recent change of one identity that later ones may complete to a chain.
 #[derive(Clone, Debug)]
@@ -321,7 +321,7 @@ impl Tenant {
         assessment.facts.extend(boosters.iter().map(|boost| boost.words.clone()));
         "it was given this duty on purpose: a new step of a deployment"
             .clone_into(&mut assessment.harmless_if);
-        let name = named(&self.principals[at]);
+        let name = self.principals[at].label();
         assessment.check_first = format!(
             "ask the owner of {name} about {what} at {}; look at its sign-ins before that",
             audit.time.minute()

@@ -3,7 +3,6 @@
 use countersign_model::event::DirectoryAudit;
 use countersign_model::time::Timestamp;
 
-use super::words::named;
 use super::{Step, StepKind, Subject, Who};
 use crate::anomalous_service_principal_activity::Booster;
 use crate::constants::{CHAIN, FRESH, SHORT_LIFE};
@@ -60,7 +59,7 @@ impl Tenant {
             {
                 let words = format!(
                     "{} can take over the tenant; {} could not, and now holds a way in.",
-                    named(principal),
+                    principal.label(),
                     who.name
                 );
                 boosters.push(Boost::new(Booster::LowerTierActor, words));

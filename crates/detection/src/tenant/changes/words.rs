@@ -10,7 +10,7 @@ use crate::assessment::Assessment;
 use crate::directory::change::{Change, Trust};
 use crate::directory::permissions::Tier;
 use crate::explanation::{number, share};
-use crate::tenant::{Principal, Tenant};
+use crate::tenant::Tenant;
 
 impl Tenant {
     pub(super) fn actor_facts(
@@ -45,10 +45,10 @@ impl Tenant {
         match principal.changed_by.changes {
             0 | 1 => assessment
                 .facts
-                .push(format!("{} was not changed by anybody before in these logs.", named(principal))),
+                .push(format!("{} was not changed by anybody before in these logs.", principal.label())),
             changes if parts.actor > 0.0 => assessment.facts.push(format!(
                 "Of {changes} changes of {} none was by {} before. Chance of somebody new: {}.",
-                named(principal),
+                principal.label(),
                 who.name,
                 share(self.habits.new_actor_rate())
             )),
@@ -58,10 +58,6 @@ impl Tenant {
             assessment.facts.push(format!("{} acts from a network never used for changes before.", who.name));
         }
     }
-}
-
-pub(super) fn named(principal: &Principal) -> String {
-    if principal.name.is_empty() { principal.id.to_string() } else { principal.name.clone() }
 }
 
 pub(super) fn terms(parts: &Parts, for_actor: bool, by_person: bool) -> Vec<Evidence> {
