@@ -62,17 +62,7 @@ impl Tenant {
             for property in addresses {
                 facts.reply_urls = reply_urls(&property.new);
             }
-            let opening = Opening {
-                event_type: RiskEventType::SuspiciousApplication,
-                reason: hash64(b"application"),
-                time: audit.time,
-                event: &audit.id.0,
-                ip: audit.address.ip,
-                source: enrichment.source.as_ref().map(Into::into),
-                key: String::new(),
-                cause: None,
-                late,
-            };
+            let opening = Opening::of_application_change(audit, enrichment, late);
             self.list_application(*at);
             let twin = self.twin(*at);
             if let Some(facts) = &mut self.principals[*at].application {
@@ -105,17 +95,7 @@ impl Tenant {
             let facts = &mut *self.principals[at].application.get_or_insert_default();
             facts.name.clone_from(&subject.name);
             facts.blocked_consents += 1;
-            let opening = Opening {
-                event_type: RiskEventType::SuspiciousApplication,
-                reason: hash64(b"application"),
-                time: audit.time,
-                event: &audit.id.0,
-                ip: audit.address.ip,
-                source: enrichment.source.as_ref().map(Into::into),
-                key: String::new(),
-                cause: None,
-                late,
-            };
+            let opening = Opening::of_application_change(audit, enrichment, late);
             if self.principals[at].name.is_empty() {
                 self.principals[at].name.clone_from(&subject.name);
             }
@@ -177,17 +157,7 @@ impl Tenant {
         facts.last_credential =
             object.credentials.iter().filter_map(|(_, start)| *start).max().or(facts.last_credential);
         self.list_application(at);
-        let opening = Opening {
-            event_type: RiskEventType::SuspiciousApplication,
-            reason: hash64(b"application"),
-            time,
-            event: &object.id,
-            ip: None,
-            source: None,
-            key: String::new(),
-            cause: None,
-            late: false,
-        };
+        let opening = Opening::of_application(time, &object.id);
         self.judge_application(policy, at, opening);
     }
 
@@ -234,17 +204,7 @@ impl Tenant {
         }
         principal.application.get_or_insert_default();
         self.list_application(at);
-        let opening = Opening {
-            event_type: RiskEventType::MaliciousApplication,
-            reason: hash64(b"application"),
-            time,
-            event,
-            ip: None,
-            source: None,
-            key: String::new(),
-            cause: None,
-            late: false,
-        };
+        let opening = Opening::of_application(time, event);
         self.judge_application(policy, at, opening);
     }
 
@@ -304,6 +264,35 @@ fn reason(term: &'static str) -> &'static str {
         "permission" => "PrivilegedPermission",
         "consents" => "RareConsent",
         _ => "CredentialWithConsent",
+    }
+}
+
+impl<'o> Opening<'o> {
+    fn of_application(time: Timestamp, event: &'o Id<'o>) -> Opening<'o> {
+        Opening {
+            event_type: RiskEventType::SuspiciousApplication,
+            reason: hash64(b"application"),
+            time,
+            event,
+            ip: None,
+            source: None,
+            key: String::new(),
+            cause: None,
+            late: false,
+        }
+    }
+
+    fn of_application_change(
+        audit: &'o DirectoryAudit<'_>,
+        enrichment: &Enrichment<'_, '_>,
+        late: bool,
+    ) -> Opening<'o> {
+        Opening {
+            ip: audit.address.ip,
+            source: enrichment.source.as_ref().map(Into::into),
+            late,
+            ..Opening::of_application(audit.time, &audit.id.0)
+        }
     }
 }
 

@@ -66,6 +66,17 @@ struct Who {
     at: Option<usize>,
 }
 
+/// One change and what it weighs: both sides are judged by it.
+#[derive(Clone, Copy)]
+struct Weighed<'w> {
+    audit: &'w DirectoryAudit<'w>,
+    enrichment: &'w Enrichment<'w, 'w>,
+    change: &'w Change,
+    parts: &'w Parts,
+    boosters: &'w [Boost],
+    late: bool,
+}
+
 impl Tenant {
     /// A change of the directory.
     pub(crate) fn audit(
@@ -93,13 +104,13 @@ impl Tenant {
         }
         let parts = self.weigh_change(audit, enrichment, &change, &who, &concerned);
         let boosters = self.boosters(audit, &change, &who, &concerned);
+        let weighed =
+            Weighed { audit, enrichment, change: &change, parts: &parts, boosters: &boosters, late };
         if let Some(at) = who.at {
-            self.judge_actor(policy, at, audit, enrichment, &change, &parts, &boosters, &concerned, late);
+            self.judge_actor(policy, at, &weighed, &concerned);
         }
         for (at, subject) in &concerned {
-            self.judge_target(
-                policy, *at, audit, enrichment, &change, &parts, &boosters, &who, subject, late,
-            );
+            self.judge_target(policy, *at, &weighed, &who, subject);
             self.remember(*at, audit, &change, &parts, &who);
         }
     }
@@ -291,19 +302,15 @@ impl Tenant {
         parts
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one change, seen from one side")]
+    /// The change as one that its actor makes.
     fn judge_actor(
         &mut self,
         policy: Policy,
         at: usize,
-        audit: &DirectoryAudit<'_>,
-        enrichment: &Enrichment<'_, '_>,
-        change: &Change,
-        parts: &Parts,
-        boosters: &[Boost],
+        weighed: &Weighed<'_>,
         concerned: &[(usize, Subject)],
-        late: bool,
     ) {
+        let Weighed { audit, enrichment, change, parts, boosters, late } = *weighed;
         let structural: f64 = boosters.iter().map(Boost::ln).sum();
         let (own, target) = (parts.of_actor() + structural, parts.of_target(false) + structural);
         self.note_day(at, Family::Changes, own);
@@ -330,20 +337,16 @@ impl Tenant {
         self.assessed_with(policy, at, &opening, assessment, boosters);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one change, seen from one side")]
+    /// The change as one that is made to an identity.
     fn judge_target(
         &mut self,
         policy: Policy,
         at: usize,
-        audit: &DirectoryAudit<'_>,
-        enrichment: &Enrichment<'_, '_>,
-        change: &Change,
-        parts: &Parts,
-        boosters: &[Boost],
+        weighed: &Weighed<'_>,
         who: &Who,
         subject: &Subject,
-        late: bool,
     ) {
+        let Weighed { audit, enrichment, change, parts, boosters, late } = *weighed;
         // Whoever plants a way in will use it: what speaks against the actor counts with what was changed.
         let by_person = who.kind == ActorKind::Person || change.gives_entry();
         let structural: f64 = boosters.iter().map(Boost::ln).sum();
