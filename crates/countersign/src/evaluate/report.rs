@@ -82,17 +82,20 @@ fn calibration(outcome: &Outcome) -> Markup {
     html! {
         table {
             thead { tr {
-                th scope="col" { "Measured over nominal, by event and by day" }
+                th scope="col" { "Measured over nominal" }
                 @for level in LEVELS { th.number scope="col" { (format!("{:.0e}", 1.0 / level)) } }
                 th.number scope="col" { "Mean of E" }
             } }
             tbody { @for (number, family) in Family::ALL.into_iter().enumerate() {
                 @let calibration = outcome.calibration(family);
                 tr {
-                    th scope="row" { span class=(format!("key m{number}")) {} (family.name()) }
-                    @for (event, day) in calibration.event_ratios().into_iter().zip(calibration.ratios()) {
-                        td.number { (format!("{event:.2} · {day:.2}")) }
-                    }
+                    th scope="row" { span class=(format!("key m{number}")) {} (family.name()) ", by event" }
+                    @for ratio in calibration.event_ratios() { td.number { (format!("{ratio:.2}")) } }
+                    td {}
+                }
+                tr {
+                    th scope="row" { span class=(format!("key m{number}")) {} (family.name()) ", by identity-day" }
+                    @for ratio in calibration.ratios() { td.number { (format!("{ratio:.2}")) } }
                     td.number { (format!("{:.2}", calibration.sum / calibration.days.max(1) as f64)) }
                 }
             } }
