@@ -210,12 +210,7 @@ impl Outcome {
         text.push_str(&format!(
             "At its own levels: {} of attacks call somebody; {} false calls per 1,000 identities and day.\n",
             share(&paged),
-            format_args!(
-                "{:.2} ({:.2} to {:.2})",
-                false_pages.mean,
-                false_pages.low.max(0.0),
-                false_pages.high
-            ),
+            share(&false_pages),
         ));
         if let Some((events, minutes)) = self.time_to_detect() {
             text.push_str(&format!(
@@ -274,8 +269,11 @@ impl Outcome {
     }
 
     fn object(&self) -> Value {
-        let of =
-            |interval: &Interval| json!({"mean": interval.mean, "low": interval.low, "high": interval.high});
+        let is_one = self.seeds.len() < 2;
+        let of = |interval: &Interval| {
+            let end = |end: f64| (!is_one).then_some(end);
+            json!({"mean": interval.mean, "low": end(interval.low), "high": end(interval.high)})
+        };
         let methods: Vec<Value> = self
             .methods()
             .iter()
@@ -341,8 +339,11 @@ pub(crate) fn seeds(seeds: &[u64]) -> String {
     }
 }
 
-/// `0.81 ±0.02`.
+/// `0.81 ±0.02`; of one seed, or of seeds that agree, the number alone.
 pub(crate) fn share(interval: &Interval) -> String {
+    if interval.high <= interval.low {
+        return format!("{:.2}", interval.mean);
+    }
     format!("{:.2} ±{:.2}", interval.mean, (interval.high - interval.low) / 2.0)
 }
 
