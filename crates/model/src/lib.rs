@@ -3,6 +3,7 @@
 //! No behaviour beyond parsing and printing lives here, and no I/O. Serialised names are Microsoft Graph's.
 //! Start with [`event::Event`], what comes in, and [`finding::Finding`], what goes out.
 
+pub mod client;
 pub mod event;
 pub mod finding;
 pub mod id;

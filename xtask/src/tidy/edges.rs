@@ -14,6 +14,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("countersign-detection", &["countersign-model"]),
     ("countersign-patterns", &["countersign-model"]),
     ("countersign-simulation", &["countersign-model"]),
+    ("countersign-odata", &[]),
+    ("countersign-store", &["countersign-model", "countersign-odata"]),
+    ("countersign-token", &["countersign-model"]),
     (
         "countersign",
         &[
@@ -23,6 +26,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "countersign-detection",
             "countersign-patterns",
             "countersign-simulation",
+            "countersign-odata",
+            "countersign-store",
+            "countersign-token",
         ],
     ),
     ("xtask", &["countersign-model", "countersign-enrichment"]),

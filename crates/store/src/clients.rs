@@ -1,0 +1,373 @@
+//! What the token service knows of clients and resources, kept in memory as long as nobody changes it.
+//!
+//! A token must not cost a query. Facts are loaded when they are first asked for, so that a directory of a million
+//! principals starts at once, and dropped by every write that touches their application, before that write is answered.
+//! With PostgreSQL other processes write too: each announces what it touched (`NOTIFY`), and as long as announcements
+//! cannot be heard nothing is kept.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_model::client::{
+    Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, FederatedCredential, Resource,
+};
+use countersign_model::time::Timestamp;
+use countersign_odata::value::parse_instant;
+use serde_json::{Map, Value as Json};
+
+use crate::database::{Database, Session, Statement, Value};
+use crate::entity::{APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, SERVICE_PRINCIPAL};
+use crate::records::{Record, record, select};
+use crate::{Dialect, Scoped, Store, StoreError, TenantScope};
+
+/// Clients kept in memory; beyond that all are dropped and loaded again as they come.
+const CLIENTS_MAX: usize = 100_000;
+/// Name of the channel of announcements.
+const CHANNEL: &str = "countersign_directory";
+/// Pause before listening is tried again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// The memory of clients and resources.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    kept: RwLock<Kept>,
+    /// Counts outdatings: what was loaded before the last one is not kept.
+    generation: AtomicU64,
+    /// Whether writes of other processes would be heard.
+    hears_others: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// By application, then by tenant.
+    clients: HashMap<String, HashMap<String, Arc<Client>>>,
+    count: usize,
+    /// By tenant and name.
+    resources: HashMap<(String, String), Arc<Resource>>,
+}
+
+impl Clients {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        let clients = Self::default();
+        clients.hears_others.store(dialect == Dialect::Sqlite, Ordering::Release);
+        clients
+    }
+
+    /// Tells other processes what a transaction touches; they hear it when it commits.
+    pub(crate) async fn announce(&self, session: &mut Session, touched: &[String]) -> Result<(), StoreError> {
+        if session.dialect() == Dialect::Postgres {
+            for app_id in touched {
+                let values: [Value; 2] = [CHANNEL.into(), app_id.into()];
+                session.execute(Statement::new("select pg_notify($1, $2)", values)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is known of applications.
+    pub(crate) fn outdate(&self, touched: &[String]) {
+        if touched.is_empty() {
+            return;
+        }
+        let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        for app_id in touched {
+            let removed = kept.clients.remove(app_id).map_or(0, |tenants| tenants.len());
+            kept.count -= removed;
+        }
+        kept.resources.retain(|_, resource| !touched.contains(&resource.app_id));
+    }
+
+    fn forget_all(&self) {
+        let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        *kept = Kept::default();
+    }
+
+    fn may_keep(&self, generation: u64) -> bool {
+        self.hears_others.load(Ordering::Acquire) && self.generation.load(Ordering::Acquire) == generation
+    }
+}
+
+impl Store {
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The client of that id in a tenant: its registration, its service principal there and their credentials; `None` when
+    /// the tenant has neither.
+    pub async fn client(&self, scope: &TenantScope, app_id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        let app_id = app_id.to_ascii_lowercase();
+        {
+            let kept = self.clients.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(client) = kept.clients.get(&app_id).and_then(|tenants| tenants.get(scope.tenant_id())) {
+                return Ok(Some(Arc::clone(client)));
+            }
+        }
+        let generation = self.clients.generation.load(Ordering::Acquire);
+        let Some(client) = self.read(scope).await?.load_client(&app_id).await? else { return Ok(None) };
+        let client = Arc::new(client);
+        let mut kept = self.clients.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.clients.may_keep(generation) {
+            if kept.count >= CLIENTS_MAX {
+                *kept = Kept::default();
+            }
+            let tenants = kept.clients.entry(app_id).or_default();
+            if tenants.insert(scope.tenant_id().to_owned(), Arc::clone(&client)).is_none() {
+                kept.count += 1;
+            }
+        }
+        Ok(Some(client))
+    }
+
+    /// The resource that a tenant knows under `name`: an application id or one of its names, in any case, with or without a
+    /// slash at the end.
+    pub async fn resource(&self, scope: &TenantScope, name: &str) -> Result<Option<Arc<Resource>>, StoreError> {
+        let key = (scope.tenant_id().to_owned(), resource_name(name));
+        {
+            let kept = self.clients.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(resource) = kept.resources.get(&key) {
+                return Ok(Some(Arc::clone(resource)));
+            }
+        }
+        let generation = self.clients.generation.load(Ordering::Acquire);
+        let Some(resource) = self.read(scope).await?.load_resource(&key.1).await? else { return Ok(None) };
+        let resource = Arc::new(resource);
+        let mut kept = self.clients.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.clients.may_keep(generation) {
+            kept.resources.insert(key, Arc::clone(&resource));
+        }
+        Ok(Some(resource))
+    }
+
+    /// Hears what other processes write, as long as the future is polled. With SQLite there are none, and it ends at once.
+    pub async fn hear_others(&self) {
+        let Database::Postgres(pool) = &self.database else { return };
+        loop {
+            if let Ok(mut listener) = sqlx::postgres::PgListener::connect_with(pool).await
+                && listener.listen(CHANNEL).await.is_ok()
+            {
+                self.clients.forget_all();
+                self.clients.hears_others.store(true, Ordering::Release);
+                // `try_recv` gives `None` when the connection was lost, and announcements with it.
+                while let Ok(Some(announcement)) = listener.try_recv().await {
+                    self.clients.outdate(&[announcement.payload().to_owned()]);
+                }
+                self.clients.hears_others.store(false, Ordering::Release);
+                self.clients.forget_all();
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+}
+
+/// The form in which names of resources are compared.
+pub(crate) fn resource_name(name: &str) -> String {
+    name.trim_end_matches('/').to_ascii_lowercase()
+}
+
+impl Scoped {
+    async fn load_client(&mut self, app_id: &str) -> Result<Option<Client>, StoreError> {
+        let principal = self.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await?;
+        let principal = principal.filter(|principal| principal.deleted.is_none());
+        // The one read across tenants: a registration is at home in one tenant and known by its id in all. It is used only
+        // where this tenant has it at home or has a service principal of it.
+        let mut statement = Statement::default();
+        statement.push("select id, version, deleted_us, body, tenant_id from application where app_id = ");
+        statement.bind(app_id).push(" and deleted_us is null");
+        let application = match self.session.first(statement).await? {
+            Some(row) => Some((record(&APPLICATION, &row)?, row.text(4)?)),
+            None => None,
+        };
+        let application =
+            application.filter(|(_, home)| principal.is_some() || home == self.scope.tenant_id());
+        if application.is_none() && principal.is_none() {
+            return Ok(None);
+        }
+        let mut client = Client {
+            app_id: app_id.to_owned(),
+            display_name: String::new(),
+            application: None,
+            principal: None,
+            secrets: Vec::new(),
+            certificates: Vec::new(),
+            federated: Vec::new(),
+        };
+        if let Some((application, home)) = &application {
+            application.text("displayName").unwrap_or_default().clone_into(&mut client.display_name);
+            client.application = Some(client_application(application, home));
+            self.load_credentials(&mut client, application, home).await?;
+        }
+        if let Some(principal) = &principal {
+            principal.text("displayName").unwrap_or_default().clone_into(&mut client.display_name);
+            let tenant_id = self.scope.tenant_id().to_owned();
+            self.load_credentials(&mut client, principal, &tenant_id).await?;
+            client.principal = Some(self.client_principal(principal).await?);
+        }
+        Ok(Some(client))
+    }
+
+    async fn load_credentials(
+        &mut self,
+        client: &mut Client,
+        object: &Record,
+        tenant_id: &str,
+    ) -> Result<(), StoreError> {
+        let rows = self
+            .session
+            .fetch(Statement::new(
+                "select key_id, hash from client_secret where tenant_id = $1 and object_id = $2",
+                [tenant_id.into(), Value::from(&object.id)],
+            ))
+            .await?;
+        let mut hashes = HashMap::new();
+        for row in rows {
+            hashes.insert(row.text(0)?, row.bytes(1)?);
+        }
+        for credential in object.list("passwordCredentials").iter().filter_map(Json::as_object) {
+            let key_id = text(credential, "keyId");
+            if let Some(hash) = hashes.remove(&key_id) {
+                let (start, end) = validity(credential);
+                client.secrets.push(ClientSecret { key_id, hash, start, end });
+            }
+        }
+        for credential in object.list("keyCredentials").iter().filter_map(Json::as_object) {
+            let Ok(der) = STANDARD.decode(text(credential, "key")) else { continue };
+            if !der.is_empty() && text(credential, "usage").eq_ignore_ascii_case("Verify") {
+                let (start, end) = validity(credential);
+                client.certificates.push(ClientCertificate {
+                    key_id: text(credential, "keyId"),
+                    sha1: digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der).as_ref().to_vec(),
+                    sha256: digest::digest(&digest::SHA256, &der).as_ref().to_vec(),
+                    der,
+                    start,
+                    end,
+                });
+            }
+        }
+        let mut statement = select(&FEDERATED_IDENTITY_CREDENTIAL);
+        statement.push(" where tenant_id = ").bind(tenant_id).push(" and object_id = ").bind(&object.id);
+        for row in self.session.fetch(statement).await? {
+            let credential = record(&FEDERATED_IDENTITY_CREDENTIAL, &row)?;
+            let audience = credential.list("audiences").first().and_then(Json::as_str).unwrap_or_default();
+            client.federated.push(FederatedCredential {
+                issuer: credential.text("issuer").unwrap_or_default().to_owned(),
+                subject: credential.text("subject").map(str::to_owned),
+                audience: audience.to_owned(),
+                id: credential.id,
+            });
+        }
+        Ok(())
+    }
+
+    async fn client_principal(&mut self, principal: &Record) -> Result<ClientPrincipal, StoreError> {
+        let mut roles: HashMap<String, Vec<String>> = HashMap::new();
+        let assignments = self
+            .session
+            .fetch(Statement::new(
+                "select resource_id, app_role_id from app_role_assignment where tenant_id = $1 and principal_id = $2 \
+                 order by id",
+                [self.tenant(), Value::from(&principal.id)],
+            ))
+            .await?;
+        for row in assignments {
+            roles.entry(row.text(0)?).or_default().push(row.text(1)?);
+        }
+        Ok(ClientPrincipal {
+            id: principal.id.clone(),
+            account_enabled: principal.flag("accountEnabled").unwrap_or(false),
+            is_disabled: principal.flag("isDisabled").unwrap_or(false),
+            is_disabled_by_microsoft: is_disabled_by_microsoft(principal),
+            owner_tenant_id: principal.text("appOwnerOrganizationId").map(str::to_owned),
+            kind: principal.text("servicePrincipalType").unwrap_or_default().to_owned(),
+            roles,
+            directory_roles: self.directory_roles(&principal.id).await?,
+        })
+    }
+
+    /// Template ids of the directory roles that a user or service principal holds.
+    pub async fn directory_roles(&mut self, principal_id: &str) -> Result<Vec<String>, StoreError> {
+        let rows = self
+            .session
+            .fetch(Statement::new(
+                "select role_definition_id from role_assignment where tenant_id = $1 and principal_id = $2 order by 1",
+                [self.tenant(), principal_id.into()],
+            ))
+            .await?;
+        rows.iter().map(|row| row.text(0)).collect()
+    }
+
+    async fn load_resource(&mut self, name: &str) -> Result<Option<Resource>, StoreError> {
+        let mut statement = Statement::default();
+        statement.push(
+            "select s.id, s.version, s.deleted_us, s.body from service_principal_name n join service_principal s \
+             on s.tenant_id = n.tenant_id and s.id = n.service_principal_id where n.tenant_id = ",
+        );
+        statement.bind(self.tenant()).push(" and n.name = ").bind(name);
+        statement.push(" and s.deleted_us is null order by s.id limit 1");
+        let Some(row) = self.session.first(statement).await? else { return Ok(None) };
+        let principal = record(&SERVICE_PRINCIPAL, &row)?;
+        let app_roles = principal
+            .list("appRoles")
+            .iter()
+            .filter_map(Json::as_object)
+            .filter(|role| role.get("isEnabled").and_then(Json::as_bool).unwrap_or(true))
+            .map(|role| (text(role, "id").to_ascii_lowercase(), text(role, "value")))
+            .collect();
+        let version = principal.body.get("_accessTokenVersion").and_then(Json::as_i64);
+        Ok(Some(Resource {
+            app_id: principal.text("appId").unwrap_or_default().to_owned(),
+            display_name: principal.text("displayName").unwrap_or_default().to_owned(),
+            owner_tenant_id: principal.text("appOwnerOrganizationId").map(str::to_owned),
+            token_version: if version == Some(2) { 2 } else { 1 },
+            assignment_required: principal.flag("appRoleAssignmentRequired").unwrap_or(false),
+            account_enabled: principal.flag("accountEnabled").unwrap_or(false),
+            app_roles,
+            names: principal
+                .list("servicePrincipalNames")
+                .iter()
+                .filter_map(Json::as_str)
+                .map(str::to_owned)
+                .collect(),
+            id: principal.id,
+        }))
+    }
+}
+
+/// Whether an object was disabled from outside the tenant, and must not be deleted.
+pub fn is_disabled_by_microsoft(object: &Record) -> bool {
+    object.text("disabledByMicrosoftStatus").is_some_and(|status| status.starts_with("Disabled"))
+}
+
+fn client_application(application: &Record, home: &str) -> ClientApplication {
+    let mut redirect_uris = Vec::new();
+    for platform in ["web", "spa", "publicClient"] {
+        let uris = application.body.get(platform).and_then(|platform| platform.get("redirectUris"));
+        for uri in uris.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+            redirect_uris.push(uri.to_owned());
+        }
+    }
+    ClientApplication {
+        id: application.id.clone(),
+        tenant_id: home.to_owned(),
+        is_disabled: application.flag("isDisabled").unwrap_or(false) || is_disabled_by_microsoft(application),
+        is_public: application.flag("isFallbackPublicClient").unwrap_or(false),
+        one_time_assertions: application.flag("countersignOneTimeAssertions").unwrap_or(false),
+        is_single_tenant: application.text("signInAudience") == Some("AzureADMyOrg"),
+        redirect_uris,
+    }
+}
+
+fn text(body: &Map<String, Json>, name: &str) -> String {
+    body.get(name).and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+fn validity(credential: &Map<String, Json>) -> (Timestamp, Timestamp) {
+    let time = |name| credential.get(name).and_then(Json::as_str).and_then(parse_instant).map(Timestamp);
+    (time("startDateTime").unwrap_or(Timestamp(0)), time("endDateTime").unwrap_or(Timestamp(0)))
+}

@@ -1,0 +1,47 @@
+//! What can go wrong below the routes.
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or cannot be reached.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the schema up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Another object holds a value that must be unique.
+    #[error("another object has the same value for `{0}`")]
+    Duplicate(&'static str),
+    /// The object was changed since it was read.
+    #[error("the object was changed since it was read")]
+    Changed,
+    /// A row holds what this version cannot read.
+    #[error("row `{id}` of `{table}` cannot be read: {reason}")]
+    Corrupt {
+        /// Table.
+        table: &'static str,
+        /// Its id.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A private key or secret cannot be unwrapped: another master key wrapped it.
+    #[error("cannot unwrap `{0}`: it was wrapped by another master key")]
+    WrongMasterKey(String),
+    /// A page token that this server did not make, or made for another query.
+    #[error("the skip token is not valid for this query")]
+    SkipToken,
+    /// A filter that cannot be put into SQL.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The system has no random bytes.
+    #[error("no random bytes")]
+    Random,
+}
+
+impl StoreError {
+    /// True when a row with the same key is there already.
+    pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
+        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
+}
