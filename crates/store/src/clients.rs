@@ -172,6 +172,19 @@ pub(crate) fn resource_name(name: &str) -> String {
 }
 
 impl Scoped {
+    /// A registration of another tenant that is open to this one, with its home. Beside [`Store::client`] the one read across
+    /// tenants: what it shows is what an administrator must see to bring the application in.
+    pub async fn shared_application(&mut self, app_id: &str) -> Result<Option<(Record, String)>, StoreError> {
+        let mut statement = Statement::default();
+        statement.push("select id, version, deleted_us, body, tenant_id from application where app_id = ");
+        statement.bind(app_id.to_ascii_lowercase());
+        statement.push(" and deleted_us is null and sign_in_audience <> 'azureadmyorg'");
+        match self.session.first(statement).await? {
+            Some(row) => Ok(Some((record(&APPLICATION, &row)?, row.text(4)?))),
+            None => Ok(None),
+        }
+    }
+
     async fn load_client(&mut self, app_id: &str) -> Result<Option<Client>, StoreError> {
         let principal = self.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await?;
         let principal = principal.filter(|principal| principal.deleted.is_none());

@@ -120,11 +120,6 @@ impl Statement {
         self
     }
 
-    /// The text, for tests.
-    #[cfg(test)]
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
 }
 
 /// Pools of one database.

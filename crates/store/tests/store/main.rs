@@ -1,0 +1,8 @@
+//! The store against real databases: every test runs on SQLite, and on PostgreSQL where `COUNTERSIGN_TEST_DATABASE` names a
+//! server, as `cargo xtask test` does.
+
+mod filters;
+mod journal;
+mod records;
+mod support;
+mod tenants;
