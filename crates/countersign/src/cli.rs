@@ -23,6 +23,174 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Measure how good the detections are, on simulated tenants or on logs with injected attacks
     Evaluate(Evaluate),
+    /// Make the data folder of a server: a tenant, its keys, an administrator
+    Init(Init),
+    /// Run the server: tokens, directory, risk, over HTTPS
+    Serve(Serve),
+    /// Create, list and change the tenants of a server
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign init --data data
+  countersign init --data data --tenant-name Contoso --json | jq -r .adminApp.clientSecret
+  countersign init --data data --database postgres://countersign@localhost/countersign
+
+Prints the administrator's password and the client secret of an application with every
+permission, once. A folder or a database that is in use already is left as it is.
+
+Exit status: 0 done, 2 nothing was made.")]
+pub(crate) struct Init {
+    /// Folder to make
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) tenant: TenantArguments,
+
+    /// PostgreSQL database to use instead of a file in the folder
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TenantArguments {
+    /// Name of the tenant
+    #[arg(long = "tenant-name", alias = "name", value_name = "NAME", default_value = "Countersign")]
+    pub(crate) tenant_name: String,
+
+    /// Domain of the tenant; made from the name when it is left out
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) tenant_domain: Option<String>,
+
+    /// Id of the tenant, when it must be that of an Entra tenant whose logs are analysed
+    #[arg(long, value_name = "GUID")]
+    pub(crate) tenant_id: Option<String>,
+
+    /// Algorithm that tokens are signed with
+    #[arg(long, value_name = "ALG", default_value = "RS256")]
+    pub(crate) signing_algorithm: SigningAlgorithm,
+}
+
+/// Algorithms that tokens are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SigningAlgorithm {
+    /// RSA 2048: what Entra's clients and APIs expect
+    #[value(name = "RS256")]
+    Rs256,
+    /// P-256: many times faster to sign
+    #[value(name = "ES256")]
+    Es256,
+}
+
+impl SigningAlgorithm {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            SigningAlgorithm::Rs256 => "RS256",
+            SigningAlgorithm::Es256 => "ES256",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign serve --data data
+  countersign serve --data data --listen 0.0.0.0:8443 --config countersign.toml
+  COUNTERSIGN_NAMES=id.example.com countersign serve --data data
+
+Prints one line when it is ready. SIGTERM ends it: requests that are under way are answered
+first. Without a certificate of yours it uses one of the authority in the data folder; clients
+must trust DIR/ca.pem. All settings are in docs/configuration.md.")]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) data: DataArguments,
+
+    /// Address and port to listen on [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArguments {
+    /// Data folder that `countersign init` made
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// PostgreSQL database to use instead of the file in the folder
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Make another tenant, with an administrator of its own
+    Create {
+        #[command(flatten)]
+        data: DataArguments,
+        #[command(flatten)]
+        tenant: TenantArguments,
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tenants
+    List {
+        #[command(flatten)]
+        data: DataArguments,
+        /// Print one JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change plan or signing algorithm of a tenant
+    Update {
+        #[command(flatten)]
+        data: DataArguments,
+        /// Id or domain of the tenant
+        #[arg(long, value_name = "TENANT")]
+        tenant: String,
+        /// How much of a finding is shown
+        #[arg(long, value_name = "PLAN")]
+        plan: Option<PlanName>,
+        /// Length of a trial
+        #[arg(long, value_name = "D", default_value = "90")]
+        trial_days: u16,
+        /// Algorithm that tokens are signed with
+        #[arg(long, value_name = "ALG")]
+        signing_algorithm: Option<SigningAlgorithm>,
+    },
+}
+
+/// Plans of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanName {
+    /// That there is a finding
+    Free,
+    /// Everything, for a time
+    Trial,
+    /// Everything
+    Premium,
+}
+
+impl PlanName {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            PlanName::Free => "free",
+            PlanName::Trial => "trial",
+            PlanName::Premium => "premium",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +278,10 @@ pub(crate) struct Analyze {
     /// Folder for sorted events that do not fit into memory
     #[arg(long, value_name = "DIR")]
     pub(crate) temp_dir: Option<PathBuf>,
+
+    /// Put what is found into the data folder of a server, for its console and API
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,11 +3,15 @@
 //! This crate is the only one that reads files, asks the clock or prints. Start with [`cli`] for what a user can
 //! say, and with [`analyze`] for what happens then.
 
+// An application of the directory has more than forty properties, written down in one `json!`.
+#![recursion_limit = "256"]
+
 mod analyze;
 mod cli;
 mod evaluate;
 mod output;
 mod progress;
+mod serve;
 mod simulate;
 
 use std::process::ExitCode;
@@ -35,6 +39,9 @@ fn main() -> ExitCode {
         cli::Command::Analyze(arguments) => analyze::run(&arguments),
         cli::Command::Simulate(arguments) => simulate::run(&arguments).map(|()| Outcome::Done),
         cli::Command::Evaluate(arguments) => evaluate::run(&arguments).map(|()| Outcome::Done),
+        cli::Command::Init(arguments) => serve::init::run(&arguments).map(|()| Outcome::Done),
+        cli::Command::Serve(arguments) => serve::run(&arguments).map(|()| Outcome::Done),
+        cli::Command::Tenant(command) => serve::init::tenant(&command).map(|()| Outcome::Done),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -1,0 +1,167 @@
+//! Keys of foreign issuers, fetched when a federated credential asks for them. The only requests that the server makes on
+//! behalf of a client, and only to issuers that an administrator registered.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use countersign_model::time::{HOUR, SECOND, Timestamp};
+use countersign_token::federated::{JWKS_BYTES_MAX, Jwks};
+use serde_json::Value as Json;
+use tokio::sync::Mutex;
+
+use super::config::Config;
+
+/// How long keys are believed.
+const KEPT: i64 = HOUR;
+/// Shortest time between two fetches of one issuer: an unknown key id must not make us a hammer.
+const FETCH_AGAIN: i64 = 60 * SECOND;
+/// Issuers kept.
+const ISSUERS_MAX: usize = 1_000;
+/// How long a fetch may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The keys of issuers, kept for a while.
+pub(crate) struct Issuers {
+    client: reqwest::Client,
+    allow_private: bool,
+    kept: Mutex<HashMap<String, (Timestamp, Arc<Jwks>)>>,
+}
+
+impl Issuers {
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        if let Some(file) = &config.outbound_ca {
+            let pem = std::fs::read(file)
+                .with_context(|| format!("cannot read `outbound.ca`, `{}`", file.display()))?;
+            let authority = reqwest::Certificate::from_pem(&pem)
+                .with_context(|| format!("`outbound.ca`, `{}`, holds no certificate", file.display()))?;
+            builder = builder.tls_certs_merge([authority]);
+        }
+        Ok(Self {
+            client: builder.build()?,
+            allow_private: config.outbound_allow_private,
+            kept: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// The keys of an issuer; fetched again when they are old or lack `kid`.
+    pub(crate) async fn keys(&self, issuer: &str, kid: Option<&str>, now: Timestamp) -> Result<Arc<Jwks>> {
+        // Held while fetching: a hundred requests at once make one fetch.
+        let mut kept = self.kept.lock().await;
+        if let Some((since, keys)) = kept.get(issuer) {
+            let age = now.since(*since);
+            let has_key = kid.is_none_or(|kid| keys.has(kid));
+            if age < KEPT && (has_key || age < FETCH_AGAIN) {
+                return Ok(Arc::clone(keys));
+            }
+        }
+        let keys = Arc::new(self.fetch(issuer).await?);
+        if kept.len() >= ISSUERS_MAX {
+            kept.clear();
+        }
+        kept.insert(issuer.to_owned(), (now, Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    async fn fetch(&self, issuer: &str) -> Result<Jwks> {
+        let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let document: Json = serde_json::from_slice(&self.get(&address).await?)
+            .with_context(|| format!("`{address}` is not JSON"))?;
+        // OpenID Connect Discovery 1.0 section 4.3: the issuer of the document is the one that was asked for.
+        if document["issuer"].as_str() != Some(issuer) {
+            bail!("`{address}` names another issuer, {}", document["issuer"]);
+        }
+        let keys = document["jwks_uri"].as_str().with_context(|| format!("`{address}` names no `jwks_uri`"))?;
+        Jwks::parse(&self.get(keys).await?).with_context(|| format!("`{keys}` is no key set"))
+    }
+
+    async fn get(&self, address: &str) -> Result<Vec<u8>> {
+        let url = reqwest::Url::parse(address).with_context(|| format!("`{address}` is no address"))?;
+        self.check_host(&url).await?;
+        let mut response = self.client.get(url).send().await?.error_for_status()?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if bytes.len() + chunk.len() > JWKS_BYTES_MAX {
+                bail!("`{address}` is larger than {JWKS_BYTES_MAX} bytes");
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// A registered issuer must not turn the server into a way into its own network.
+    async fn check_host(&self, url: &reqwest::Url) -> Result<()> {
+        if self.allow_private {
+            return Ok(());
+        }
+        let host = url.host_str().context("the address has no host")?;
+        let port = url.port_or_known_default().unwrap_or(443);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        for address in tokio::net::lookup_host((bare, port)).await? {
+            if !is_public(address.ip()) {
+                bail!("`{host}` lies in a private network; `outbound.allow_private` allows that");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            !(address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || address.is_broadcast()
+                || address.is_multicast()
+                || address.is_documentation()
+                || a == 0
+                // RFC 6598: carriers' shared space.
+                || (a == 100 && (64..128).contains(&b))
+                || a >= 240)
+        }
+        IpAddr::V6(address) => {
+            let first = address.segments()[0];
+            !(address.is_loopback()
+                || address.is_unspecified()
+                || address.is_multicast()
+                || (first & 0xfe00) == 0xfc00
+                || (first & 0xffc0) == 0xfe80)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_networks_are_known() {
+        for (address, expected) in [
+            ("8.8.8.8", true),
+            ("2606:4700::1", true),
+            ("127.0.0.1", false),
+            ("10.1.2.3", false),
+            ("172.16.0.1", false),
+            ("192.168.0.1", false),
+            ("169.254.169.254", false),
+            ("100.64.0.1", false),
+            ("0.0.0.0", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("fd00::1", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}

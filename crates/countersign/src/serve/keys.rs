@@ -1,0 +1,81 @@
+//! Signing keys in use: loaded, handed out, rotated.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::{Context, Result};
+use countersign_model::time::{DAY, Timestamp};
+use countersign_store::{Store, StoredKey};
+use countersign_token::keys::{Algorithm, KeyRing, RingKey, SigningKey, next_key, published_until};
+
+/// The ring of keys, exchanged as a whole.
+pub(crate) struct Keys {
+    ring: RwLock<Arc<KeyRing>>,
+}
+
+impl Keys {
+    /// Loads the keys, and makes what is missing.
+    pub(crate) async fn open(store: &Store, rotation_days: u32, now: Timestamp) -> Result<Self> {
+        let keys = Self { ring: RwLock::new(Arc::new(KeyRing::default())) };
+        keys.rotate(store, rotation_days, now).await?;
+        Ok(keys)
+    }
+
+    /// The keys of this moment.
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes the next key where it is due, and takes over what other processes made.
+    pub(crate) async fn rotate(&self, store: &Store, rotation_days: u32, now: Timestamp) -> Result<()> {
+        let mut stored = store.signing_keys(now).await.context("cannot read the signing keys")?;
+        for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
+            let name = algorithm.name();
+            let newest = stored.iter().filter(|key| key.algorithm == name).max_by_key(|key| key.active_from);
+            let period = i64::from(rotation_days) * DAY;
+            let due = next_key(newest.map(|newest| newest.active_from), period, now);
+            let Some(active_from) = due else { continue };
+            let key = make(algorithm, active_from, rotation_days, now)?;
+            let after = newest.map_or(Timestamp(0), |newest| newest.active_from.plus(1));
+            if store.add_signing_key(&key, after).await? {
+                super::log::info("keys", &format!("made the {name} key {}, which signs from {active_from}", key.kid));
+                for old in stored.iter().filter(|old| old.algorithm == name) {
+                    let until = published_until(active_from);
+                    if until < old.published_until {
+                        store.retire_signing_key(&old.kid, until).await?;
+                    }
+                }
+            }
+            stored = store.signing_keys(now).await?;
+        }
+        let mut ring = Vec::new();
+        for key in stored {
+            ring.push(RingKey {
+                active_from: key.active_from,
+                published_until: Some(key.published_until),
+                key: load(&key).map(Arc::new).with_context(|| format!("cannot use the signing key `{}`", key.kid))?,
+            });
+        }
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(KeyRing::new(ring));
+        Ok(())
+    }
+}
+
+fn make(algorithm: Algorithm, active_from: Timestamp, rotation_days: u32, now: Timestamp) -> Result<StoredKey> {
+    // A key that is never replaced, because the server stood still, must go on verifying what it signed.
+    let until = active_from.plus(i64::from(rotation_days) * DAY * 4);
+    let (key, private_key) = SigningKey::generate(algorithm, "Countersign token signing", now.plus(-DAY), until)?;
+    Ok(StoredKey {
+        kid: key.kid().to_owned(),
+        algorithm: algorithm.name().to_owned(),
+        created: now,
+        active_from,
+        published_until: until,
+        certificate: key.certificate().to_vec(),
+        private_key,
+    })
+}
+
+fn load(stored: &StoredKey) -> Result<SigningKey> {
+    let algorithm = Algorithm::parse(&stored.algorithm).context("unknown algorithm")?;
+    Ok(SigningKey::from_pkcs8(stored.kid.as_str(), algorithm, stored.certificate.clone(), &stored.private_key)?)
+}

@@ -1,0 +1,68 @@
+//! Requests per time: per client, per address, per application. Generous by default; what they stop is a loop, not a user.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::config::Limits as Settings;
+
+type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock>;
+
+/// The limits, with what was used of them.
+pub(crate) struct Limits {
+    clients: Keyed<String>,
+    refusals: Keyed<IpAddr>,
+    applications: Keyed<String>,
+}
+
+fn keyed<K: std::hash::Hash + Eq + Clone>(requests: u32, per: Duration) -> Keyed<K> {
+    let requests = NonZeroU32::new(requests.max(1)).unwrap_or(NonZeroU32::MIN);
+    let quota = Quota::with_period(per / requests.get())
+        .unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX))
+        .allow_burst(requests);
+    RateLimiter::dashmap(quota)
+}
+
+impl Limits {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            clients: keyed(settings.token_per_client_minute, minute),
+            refusals: keyed(settings.refusals_per_address_minute, minute),
+            applications: keyed(settings.graph_per_application_ten_seconds, Duration::from_secs(10)),
+        }
+    }
+
+    /// Whether a client may ask for another token; otherwise how long it must wait.
+    pub(crate) fn token(&self, client: &str) -> Result<(), Duration> {
+        let client = client.to_owned();
+        self.clients.check_key(&client).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Counts a refused token request; `Err` when the address had too many.
+    pub(crate) fn refused(&self, address: IpAddr) -> Result<(), Duration> {
+        self.refusals.check_key(&address).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Whether an application may make another call; otherwise how long it must wait.
+    pub(crate) fn graph(&self, app_id: &str) -> Result<(), Duration> {
+        let app_id = app_id.to_owned();
+        self.applications.check_key(&app_id).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// As [`Limits::graph`], for a part of a batch.
+    pub(crate) fn allows_graph(&self, app_id: &str) -> bool {
+        self.graph(app_id).is_ok()
+    }
+
+    /// Forgets whoever has been quiet: memory stays bounded by who is active.
+    pub(crate) fn forget_idle(&self) {
+        self.clients.retain_recent();
+        self.refusals.retain_recent();
+        self.applications.retain_recent();
+    }
+}

@@ -1,0 +1,162 @@
+//! `countersign serve`: the token endpoint and Microsoft Graph's API over one HTTPS port.
+//!
+//! [`run`] reads as a table of contents. What happens to a token request is in [`token`], to a call of the API in
+//! [`graph`]; both work on the [`countersign_store::Store`].
+
+mod bearer;
+mod bootstrap;
+mod certificate;
+mod clock;
+mod config;
+mod directory;
+mod files;
+mod graph;
+mod ids;
+pub(crate) mod init;
+mod issuers;
+mod keys;
+mod limits;
+mod log;
+mod passwords;
+mod peer;
+mod people;
+mod routes;
+mod sign_in;
+mod tenants;
+mod tls;
+mod token;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum_server::Handle;
+use countersign_store::Store;
+
+use crate::cli::Serve;
+use config::{Config, RawConfig};
+
+/// How often what is due is looked after: keys, deleted objects, ended grants.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Everything that requests share.
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) keys: keys::Keys,
+    pub(crate) limits: limits::Limits,
+    pub(crate) tenants: tenants::Tenants,
+    pub(crate) issuers: issuers::Issuers,
+    pub(crate) used: token::UsedAssertions,
+    /// The port that was bound.
+    pub(crate) port: AtomicU16,
+}
+
+/// The async runtime of a command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    // One provider for TLS in the whole process; a second call finds it there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Serves until SIGTERM or an interrupt.
+pub(crate) fn run(arguments: &Serve) -> Result<()> {
+    let mut raw = RawConfig::load(arguments.config.as_deref())?;
+    raw.listen = arguments.listen.clone().or(raw.listen);
+    raw.database = arguments.data.database.clone().or(raw.database);
+    let config = raw.resolve(&arguments.data.data)?;
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let now = clock::now();
+    let store = init::open(&config.data, config.database.as_deref()).await?;
+    let server = Arc::new(Server {
+        keys: keys::Keys::open(&store, config.key_rotation_days, now).await?,
+        limits: limits::Limits::new(&config.limits),
+        tenants: tenants::Tenants::default(),
+        issuers: issuers::Issuers::new(&config)?,
+        used: token::UsedAssertions::default(),
+        port: AtomicU16::new(config.listen.port()),
+        store,
+        config,
+    });
+    let listener = std::net::TcpListener::bind(server.config.listen)
+        .with_context(|| format!("cannot listen on `{}`", server.config.listen))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    server.port.store(address.port(), Ordering::Relaxed);
+    let tls = tls::load(&server.config, now).await?;
+
+    let handle = Handle::new();
+    let others = tokio::spawn({
+        let store = server.store.clone();
+        async move { store.hear_others().await }
+    });
+    let housekeeping = tokio::spawn(housekeeping(Arc::clone(&server)));
+    tokio::spawn(stop_on_signal(handle.clone(), server.config.drain));
+    crate::output::say(&format!("listening on {}", address_of(address)));
+    let service = routes::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
+    axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?;
+
+    others.abort();
+    housekeeping.abort();
+    let _ = (others.await, housekeeping.await);
+    if let Some(server) = Arc::into_inner(server) {
+        server.store.close().await;
+    }
+    Ok(())
+}
+
+fn address_of(address: SocketAddr) -> String {
+    format!("https://{address}")
+}
+
+/// Lets requests that are under way end, and takes no new ones.
+async fn stop_on_signal(handle: Handle<SocketAddr>, drain: Duration) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return log::error("signals", "cannot be heard; only SIGKILL will end the server");
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    handle.graceful_shutdown(Some(drain));
+}
+
+async fn housekeeping(server: Arc<Server>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        let now = clock::now();
+        server.limits.forget_idle();
+        server.used.sweep(now);
+        if let Err(error) = server.keys.rotate(&server.store, server.config.key_rotation_days, now).await {
+            log::error("keys", &format!("{error:#}"));
+        }
+        if let Err(error) = server.store.sweep_grants(now).await {
+            log::error("database", &error);
+        }
+        if let Err(error) = purge_deleted(&server, now).await {
+            log::error("database", &error);
+        }
+    }
+}
+
+/// Removes for good what was deleted thirty days ago.
+async fn purge_deleted(
+    server: &Server,
+    now: countersign_model::time::Timestamp,
+) -> Result<(), countersign_store::StoreError> {
+    for tenant in server.store.tenants().await? {
+        let mut scoped = server.store.begin(&server.store.scope(&tenant)).await?;
+        if graph::deleted::sweep(&mut scoped, now).await? > 0 {
+            scoped.commit().await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Which address leads where.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse as _;
+use axum::routing::{any, get};
+use countersign_odata::edm::Version;
+use countersign_odata::error::ODataError;
+use countersign_token::claims::{V1_ISSUER_BASE, issuer};
+use countersign_token::discovery;
+use countersign_token::refusal::Refusal;
+use countersign_token::request::Endpoint;
+use serde_json::Value as Json;
+
+use super::token::TokenCall;
+use super::{Server, bearer, clock, graph, ids, log, peer, token};
+
+/// Largest body of any request.
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+type App = State<Arc<Server>>;
+
+/// All routes.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", any(token_v2))
+        .route("/{tenant}/oauth2/token", any(token_v1))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery_v2))
+        .route("/{tenant}/.well-known/openid-configuration", get(discovery_v1))
+        .route("/{tenant}/discovery/v2.0/keys", get(keys_v2))
+        .route("/{tenant}/discovery/keys", get(keys_v1))
+        .route("/common/discovery/instance", get(instance))
+        .route("/v1.0", any(graph_v1))
+        .route("/v1.0/", any(graph_v1))
+        .route("/v1.0/{*path}", any(graph_v1))
+        .route("/beta", any(graph_beta))
+        .route("/beta/", any(graph_beta))
+        .route("/beta/{*path}", any(graph_beta))
+        .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(server)
+}
+
+fn json(status: StatusCode, body: &Json) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn base(server: &Server, uri: &Uri, headers: &HeaderMap) -> String {
+    peer::base(&server.config, server.port.load(Ordering::Relaxed), uri, headers)
+}
+
+async fn nothing_here(uri: Uri) -> Response<Body> {
+    let text = format!("There is nothing at {}. The API is below /v1.0 and /beta.\n", uri.path());
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// What a handler gets of a request.
+struct Incoming {
+    peer: SocketAddr,
+    method: Method,
+    uri: Uri,
+    query: Option<String>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+macro_rules! handler {
+    ($name:ident, $to:ident, $what:expr) => {
+        async fn $name(
+            State(server): App,
+            ConnectInfo(peer): ConnectInfo<SocketAddr>,
+            method: Method,
+            uri: Uri,
+            RawQuery(query): RawQuery,
+            headers: HeaderMap,
+            body: Bytes,
+        ) -> Response<Body> {
+            $to(&server, $what, Incoming { peer, method, uri, query, headers, body }).await
+        }
+    };
+}
+
+handler!(token_v1, token_request, Endpoint::V1);
+handler!(token_v2, token_request, Endpoint::V2);
+handler!(graph_v1, graph_request, Version::V1);
+handler!(graph_beta, graph_request, Version::Beta);
+
+async fn token_request(server: &Server, endpoint: Endpoint, incoming: Incoming) -> Response<Body> {
+    let now = clock::now();
+    if incoming.method != Method::POST {
+        return refuse(&Refusal::method_not_allowed(incoming.method.as_str()), now);
+    }
+    let tenant = incoming.uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+    let call = TokenCall {
+        endpoint,
+        tenant,
+        headers: &incoming.headers,
+        query: incoming.query.as_deref(),
+        body: &incoming.body,
+        base: &base(server, &incoming.uri, &incoming.headers),
+        ip: peer::address(&server.config, incoming.peer, &incoming.headers),
+        now,
+    };
+    token::serve(server, &call).await
+}
+
+fn refuse(refusal: &Refusal, now: countersign_model::time::Timestamp) -> Response<Body> {
+    let id = ids::ordered(now).map(|id| id.to_string()).unwrap_or_default();
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    json(status, &refusal.body(&id, &id, now))
+}
+
+async fn graph_request(server: &Server, version: Version, incoming: Incoming) -> Response<Body> {
+    let now = clock::now();
+    let Ok(request_id) = ids::ordered(now) else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let request_id = request_id.to_string();
+    let whole = incoming.uri.path();
+    let path = whole.strip_prefix('/').and_then(|path| path.strip_prefix(version.as_str())).unwrap_or_default();
+    let base = base(server, &incoming.uri, &incoming.headers);
+    let request = graph::Request {
+        method: incoming.method.as_str(),
+        version,
+        path,
+        query: incoming.query.as_deref().unwrap_or_default(),
+        headers: &incoming.headers,
+        body: &incoming.body,
+        base: &base,
+        now,
+        request_id: &request_id,
+    };
+    if let Some(document) = graph::document(&request) {
+        return document;
+    }
+    let ip = peer::address(&server.config, incoming.peer, &incoming.headers);
+    let caller = match bearer::authenticate(server, &incoming.headers, Some(ip), now).await {
+        Ok(caller) => caller,
+        Err(error) => return unauthenticated(&request, &error),
+    };
+    if let Err(wait) = server.limits.graph(&caller.app_id) {
+        let mut response = graph::finish(&request, graph::refusal(&request, &ODataError::too_many_requests()));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        return response;
+    }
+    graph::serve(server, &caller, &request).await
+}
+
+fn unauthenticated(request: &graph::Request<'_>, error: &ODataError) -> Response<Body> {
+    let mut response = graph::finish(request, graph::refusal(request, error));
+    if error.status == 401 {
+        let challenge = format!(
+            "Bearer realm=\"\", authorization_uri=\"{}/common/oauth2/authorize\", client_id=\"{}\"",
+            request.base,
+            super::directory::GRAPH_APP_ID
+        );
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    response
+}
+
+async fn find_tenant(
+    server: &Server,
+    name: &str,
+    now: countersign_model::time::Timestamp,
+) -> Result<countersign_store::Tenant, Refusal> {
+    let found = server.tenants.find(&server.store, name, now).await.map_err(|error| {
+        log::error("database", &error);
+        Refusal::transient()
+    })?;
+    found.ok_or_else(|| Refusal::unknown_tenant_in_discovery(name))
+}
+
+async fn discovery_document(server: &Server, tenant: &str, version: u8, base: &str) -> Response<Body> {
+    let now = clock::now();
+    // The documents of all tenants name a template where the tenant's id would stand.
+    if matches!(tenant, "common" | "organizations") {
+        return json(StatusCode::OK, &discovery::openid_configuration(base, "{tenantid}", version, V1_ISSUER_BASE));
+    }
+    match find_tenant(server, tenant, now).await {
+        Ok(tenant) => {
+            json(StatusCode::OK, &discovery::openid_configuration(base, &tenant.id, version, V1_ISSUER_BASE))
+        }
+        Err(refusal) => refuse(&refusal, now),
+    }
+}
+
+async fn discovery_v2(State(server): App, Path(tenant): Path<String>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    discovery_document(&server, &tenant, 2, &base(&server, &uri, &headers)).await
+}
+
+async fn discovery_v1(State(server): App, Path(tenant): Path<String>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    discovery_document(&server, &tenant, 1, &base(&server, &uri, &headers)).await
+}
+
+async fn keys_v2(State(server): App, Path(tenant): Path<String>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let now = clock::now();
+    let base = base(&server, &uri, &headers);
+    let tenant = if tenant == "common" { "{tenantid}".to_owned() } else { tenant };
+    json(StatusCode::OK, &server.keys.ring().jwks(Some(&issuer(2, &base, &tenant)), now))
+}
+
+async fn keys_v1(State(server): App, Path(_): Path<String>) -> Response<Body> {
+    json(StatusCode::OK, &server.keys.ring().jwks(None, clock::now()))
+}
+
+async fn instance(State(server): App, RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let query = query.unwrap_or_default();
+    let endpoint = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "authorization_endpoint")
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default();
+    // `https://host/TENANT/oauth2/v2.0/authorize`
+    let tenant = endpoint.split('/').nth(3).filter(|tenant| !tenant.is_empty()).unwrap_or("common");
+    if endpoint.is_empty() {
+        return refuse(&Refusal::unknown_instance(), clock::now());
+    }
+    let tenant: String = tenant.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(64).collect();
+    json(StatusCode::OK, &discovery::instance_discovery(&base(&server, &uri, &headers), &tenant))
+}
