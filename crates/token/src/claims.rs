@@ -255,3 +255,120 @@ impl Serialize for IdToken<'_> {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+
+    fn token<'a>() -> AccessToken<'a> {
+        AccessToken {
+            version: 1,
+            issuer_base: V1_ISSUER_BASE,
+            tenant_id: TENANT,
+            client: ClientIds { app_id: "app", principal_id: "principal", display_name: "Robot" },
+            audience: "https://graph.microsoft.com",
+            roles: &[],
+            directory_roles: &[],
+            proof: ClientProof::Secret,
+            cae: false,
+            issued_at: Timestamp(1_780_000_000_900_000),
+            lifetime_seconds: 3_599,
+            uti: "N2jT94if-kGJzdwWp8mqAA",
+            user: None,
+        }
+    }
+
+    #[test]
+    fn uti_is_the_request_in_the_byte_order_of_dotnet() {
+        let id = Uuid::parse_str("f7d36837-9f88-41fa-89cd-dc16a7c9aa00").unwrap();
+        assert_eq!(uti(id), "N2jT94if-kGJzdwWp8mqAA");
+    }
+
+    #[test]
+    fn an_application_token_of_version_1() {
+        assert_eq!(
+            serde_json::to_value(token()).unwrap(),
+            json!({
+                "aud": "https://graph.microsoft.com",
+                "iss": format!("https://sts.windows.net/{TENANT}/"),
+                "iat": 1_779_999_700, "nbf": 1_779_999_700, "exp": 1_780_003_599,
+                "aio": "k2N2jT94if-kGJzdwWp8mqAA", "app_displayname": "Robot", "appid": "app", "appidacr": "1",
+                "idp": format!("https://sts.windows.net/{TENANT}/"), "idtyp": "app",
+                "oid": "principal", "rh": "1.N2jT94if-kGJzdwWp8mqAA.", "sub": "principal", "tid": TENANT,
+                "uti": "N2jT94if-kGJzdwWp8mqAA", "ver": "1.0", "wids": [DEFAULT_WIDS],
+            })
+        );
+    }
+
+    #[test]
+    fn an_application_token_of_version_2() {
+        let (roles, wids) = (["Task.Read".to_owned()], ["role".to_owned()]);
+        let token = AccessToken {
+            version: 2,
+            issuer_base: "https://id.example",
+            roles: &roles,
+            directory_roles: &wids,
+            proof: ClientProof::Assertion,
+            cae: true,
+            ..token()
+        };
+        let claims = serde_json::to_value(token).unwrap();
+        assert_eq!(claims["iss"], format!("https://id.example/{TENANT}/v2.0"));
+        assert_eq!(
+            (&claims["azp"], &claims["azpacr"], &claims["ver"]),
+            (&json!("app"), &json!("2"), &json!("2.0"))
+        );
+        assert_eq!(claims["roles"], json!(["Task.Read"]));
+        assert_eq!(claims["wids"], json!(["role"]));
+        assert_eq!(claims["xms_cc"], json!(["cp1"]));
+        assert!(claims.get("appid").is_none());
+    }
+
+    #[test]
+    fn a_user_token() {
+        let scopes = ["User.Read".to_owned(), "Mail.Send".to_owned()];
+        let user = UserPart { oid: "user", name: "Ada", upn: "ada@example.com", scopes: &scopes };
+        let claims = serde_json::to_value(AccessToken { user: Some(user), ..token() }).unwrap();
+        assert_eq!(claims["scp"], "User.Read Mail.Send");
+        assert_eq!((&claims["oid"], &claims["sub"]), (&json!("user"), &json!("user")));
+        assert_eq!((&claims["upn"], &claims["idtyp"]), (&json!("ada@example.com"), &json!("user")));
+        let id = IdToken {
+            issuer_base: "https://id.example",
+            tenant_id: TENANT,
+            app_id: "app",
+            user,
+            roles: &[],
+            nonce: Some("n"),
+            auth_time: Timestamp(1_780_000_000_000_000),
+            issued_at: Timestamp(1_780_000_000_000_000),
+            lifetime_seconds: 3_600,
+            uti: "u",
+        };
+        let claims = serde_json::to_value(id).unwrap();
+        assert_eq!(claims["iss"], issuer(2, "https://id.example", TENANT));
+        assert_eq!((&claims["aud"], &claims["nonce"]), (&json!("app"), &json!("n")));
+        assert_eq!((&claims["exp"], &claims["nbf"]), (&json!(1_780_003_600), &json!(1_779_999_700)));
+    }
+
+    #[test]
+    fn the_resource_decides_the_audience() {
+        let mut resource = Resource {
+            id: String::new(),
+            app_id: "id".to_owned(),
+            display_name: String::new(),
+            owner_tenant_id: None,
+            token_version: 1,
+            assignment_required: false,
+            account_enabled: true,
+            app_roles: std::collections::HashMap::new(),
+            names: Vec::new(),
+        };
+        assert_eq!(audience(&resource, "api://x/"), "api://x/");
+        resource.token_version = 2;
+        assert_eq!(audience(&resource, "api://x/"), "id");
+    }
+}

@@ -73,12 +73,12 @@ impl Jwks {
         self.keys.iter().any(|jwk| jwk.kid.as_deref() == Some(kid))
     }
 
-    /// Checks a token's signature with the keys of its `kid`, or with all if it names none.
+    /// Checks a token's signature with the keys that its `kid` does not rule out.
     pub(crate) fn check(&self, unverified: &Unverified<'_>) -> Result<(), JwtError> {
         let header = unverified.header();
         let keys = self.keys.iter().filter(|jwk| {
             jwk.alg.as_ref().is_none_or(|alg| *alg == header.alg)
-                && (header.kid.is_none() || jwk.kid == header.kid)
+                && (header.kid.is_none() || jwk.kid.is_none() || jwk.kid == header.kid)
         });
         unverified.check_any(keys.map(|jwk| &jwk.key))
     }

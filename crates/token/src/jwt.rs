@@ -173,7 +173,10 @@ impl Claims {
             Some(Value::String(audience)) => vec![audience.clone()],
             Some(_) => texts(&all, "aud", AUDIENCES_MAX)?,
         };
-        let scopes = text(&all, "scp")?.unwrap_or_default();
+        // What only our own tokens mean something by: other issuers use these names in other forms.
+        let own = |name| text(&all, name).ok().flatten();
+        let own_list = |name| texts(&all, name, usize::MAX).unwrap_or_default();
+        let scopes = own("scp").unwrap_or_default();
         Ok(Claims {
             iss: text(&all, "iss")?,
             sub: text(&all, "sub")?,
@@ -182,15 +185,15 @@ impl Claims {
             nbf: time(&all, "nbf")?,
             iat: time(&all, "iat")?,
             jti: text(&all, "jti")?,
-            tid: text(&all, "tid")?,
-            oid: text(&all, "oid")?,
-            app_id: text(&all, "appid")?.or(text(&all, "azp")?),
-            uti: text(&all, "uti")?,
-            idtyp: text(&all, "idtyp")?,
-            roles: texts(&all, "roles", usize::MAX)?,
-            wids: texts(&all, "wids", usize::MAX)?,
+            tid: own("tid"),
+            oid: own("oid"),
+            app_id: own("appid").or_else(|| own("azp")),
+            uti: own("uti"),
+            idtyp: own("idtyp"),
+            roles: own_list("roles"),
+            wids: own_list("wids"),
             scopes: scopes.split_whitespace().map(str::to_owned).collect(),
-            xms_cc: texts(&all, "xms_cc", usize::MAX)?,
+            xms_cc: own_list("xms_cc"),
             all,
         })
     }
@@ -302,19 +305,20 @@ impl<'a> Unverified<'a> {
         key.verify(&self.header.alg, self.signed.as_bytes(), &self.signature)
     }
 
-    /// The fault of the last key, or that there was none.
+    /// [`JwtError::Key`] if there was no key, and a wrong signature rather than a key of another type.
     pub(crate) fn check_any<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k PublicKey>,
     ) -> Result<(), JwtError> {
-        let mut outcome = Err(JwtError::Key);
+        let mut fault = JwtError::Key;
         for key in keys {
-            outcome = self.check(key);
-            if outcome.is_ok() {
-                break;
+            match self.check(key) {
+                Ok(()) => return Ok(()),
+                Err(_) if fault == JwtError::Signature => {}
+                Err(error) => fault = error,
             }
         }
-        outcome
+        Err(fault)
     }
 }
 
@@ -440,4 +444,177 @@ impl PublicKey {
 /// DER puts a zero in front of a set top bit, and some writers of JWKs do the same.
 fn without_leading_zeros(number: &[u8]) -> &[u8] {
     &number[number.iter().take_while(|byte| **byte == 0).count()..]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// RFC 7515 appendices A.2 and A.3.
+    const PAYLOAD: &str =
+        "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    const RS256: &str = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+    const ES256: &str =
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+
+    fn rsa() -> PublicKey {
+        PublicKey::from_jwk(&json!({
+            "kty": "RSA",
+            "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+            "e": "AQAB",
+        }))
+        .unwrap()
+    }
+
+    fn p256() -> PublicKey {
+        PublicKey::from_jwk(&json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        }))
+        .unwrap()
+    }
+
+    fn token(header: &Value, payload: &Value) -> String {
+        format!("{}.{}.c2ln", BASE64URL.encode(header.to_string()), BASE64URL.encode(payload.to_string()))
+    }
+
+    #[test]
+    fn the_examples_of_the_standard_verify() {
+        for (header, signature, key) in
+            [("eyJhbGciOiJSUzI1NiJ9", RS256, rsa()), ("eyJhbGciOiJFUzI1NiJ9", ES256, p256())]
+        {
+            let text = format!("{header}.{PAYLOAD}.{signature}");
+            let verified = Unverified::decode(&text).unwrap().verify(&key).unwrap();
+            assert_eq!(verified.claims().iss.as_deref(), Some("joe"));
+            assert_eq!(verified.claims().exp, Some(Timestamp(1_300_819_380 * SECOND)));
+            assert!(verified.is_current(Timestamp(1_300_819_379 * SECOND), 0));
+            assert!(!verified.is_current(Timestamp(1_300_819_380 * SECOND), 0));
+        }
+    }
+
+    #[test]
+    fn the_key_decides_the_algorithm() {
+        let with = |alg: &str| token(&json!({"alg": alg}), &json!({}));
+        for alg in ["none", "None", "HS256", "RS384", "RS512", "EdDSA", "ES384", "ES256", "", "rs256"] {
+            let text = with(alg);
+            let outcome = Unverified::decode(&text).unwrap().verify(&rsa());
+            assert_eq!(outcome, Err(JwtError::Algorithm(alg.to_owned())));
+        }
+        for alg in ["RS256", "PS256", "none", "HS256"] {
+            let text = with(alg);
+            assert_eq!(
+                Unverified::decode(&text).unwrap().verify(&p256()),
+                Err(JwtError::Algorithm(alg.to_owned()))
+            );
+        }
+        let text = format!("eyJhbGciOiJFUzI1NiJ9.{PAYLOAD}.{ES256}");
+        assert!(Unverified::decode(&text).unwrap().verify_any([&rsa(), &p256()]).is_ok());
+        assert_eq!(Unverified::decode(&text).unwrap().verify_any([]), Err(JwtError::Key));
+        // An ASN.1 signature is no JWS signature, and an empty one none at all.
+        assert_eq!(p256().verify("ES256", b"", b""), Err(JwtError::Signature));
+    }
+
+    #[test]
+    fn times_have_many_forms() {
+        for (value, expected) in [
+            (json!(1_777_777_777), Some(1_777_777_777_000_000)),
+            (json!(1_777_777_777.25), Some(1_777_777_777_250_000)),
+            (json!("1777777777"), Some(1_777_777_777_000_000)),
+            (json!("1777777777.5"), Some(1_777_777_777_500_000)),
+            (json!(1.777_777_777e9), Some(1_777_777_777_000_000)),
+            (json!(0), Some(0)),
+            (json!(-1), None),
+            (json!(1e300), None),
+            (json!("NaN"), None),
+            (json!("inf"), None),
+            (json!("soon"), None),
+            (json!(true), None),
+            (json!([1]), None),
+        ] {
+            let text = token(&json!({"alg": "RS256"}), &json!({"exp": value}));
+            let read = Unverified::decode(&text).map(|unverified| unverified.claims.exp);
+            assert_eq!(
+                read,
+                expected.map(|micros| Some(Timestamp(micros))).ok_or(JwtError::Member("exp")),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn thumbprints_have_many_forms() {
+        let bytes: Vec<u8> = (240..=255).chain(0..4).collect();
+        let hex = hexadecimal(&bytes);
+        for text in [
+            BASE64URL.encode(&bytes),
+            format!("{}=", BASE64URL.encode(&bytes)),
+            base64::engine::general_purpose::STANDARD.encode(&bytes),
+            hex.to_lowercase(),
+            hex,
+        ] {
+            assert_eq!(thumbprint(&text).as_ref(), Some(&bytes), "{text}");
+        }
+        for wrong in ["", "AAAA", "not a thumbprint", &"A".repeat(1_000)] {
+            assert_eq!(thumbprint(wrong), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_says_why() {
+        let header = BASE64URL.encode(r#"{"alg":"RS256"}"#);
+        let long = "a".repeat(JWT_BYTES_MAX + 1);
+        for (text, expected) in [
+            ("", JwtError::Parts),
+            ("a.b", JwtError::Parts),
+            ("a.b.c.d", JwtError::Parts),
+            (&long, JwtError::TooLong),
+            ("!.e30.c2ln", JwtError::Encoding("header")),
+            (&format!("{header}.!.c2ln"), JwtError::Encoding("payload")),
+            (&format!("{header}.e30.!"), JwtError::Encoding("signature")),
+            // Spare bits: `c2ln` is the only spelling of its three bytes, `YR` none of `a`.
+            (&format!("{header}.e30.YR"), JwtError::Encoding("signature")),
+            ("W10.e30.c2ln", JwtError::Json("header")),
+            (&format!("{header}.W10.c2ln"), JwtError::Json("payload")),
+            ("e30.e30.c2ln", JwtError::Member("alg")),
+            (&token(&json!({"alg": "RS256", "crit": ["b64"]}), &json!({})), JwtError::Critical),
+            (&token(&json!({"alg": "RS256"}), &json!({"iss": 1})), JwtError::Member("iss")),
+            (&token(&json!({"alg": "RS256"}), &json!({"aud": [1]})), JwtError::Member("aud")),
+            (&token(&json!({"alg": "RS256"}), &json!({"aud": vec!["a"; 17]})), JwtError::Member("aud")),
+        ] {
+            assert_eq!(Unverified::decode(text).err(), Some(expected), "{}", &text[..text.len().min(80)]);
+        }
+    }
+
+    #[test]
+    fn claims_of_others_need_not_look_like_ours() {
+        let text = token(&json!({"alg": "RS256"}), &json!({"scp": ["a"], "roles": "admin", "tid": 1}));
+        let claims = Unverified::decode(&text).unwrap().claims;
+        assert!(claims.scopes.is_empty() && claims.roles.is_empty() && claims.tid.is_none());
+    }
+
+    #[test]
+    fn weak_and_foreign_keys_are_refused() {
+        let number = |bytes: usize| BASE64URL.encode(vec![0xff; bytes]);
+        for jwk in [
+            json!({}),
+            json!([]),
+            json!({"kty": "oct", "k": "AAAA"}),
+            json!({"kty": "OKP", "crv": "Ed25519", "x": number(32)}),
+            json!({"kty": "RSA", "n": number(128), "e": "AQAB"}),
+            json!({"kty": "RSA", "n": number(1_024), "e": "AQAB"}),
+            json!({"kty": "RSA", "n": number(256), "e": ""}),
+            json!({"kty": "RSA", "n": number(256), "e": number(64)}),
+            json!({"kty": "RSA", "n": number(256)}),
+            json!({"kty": "EC", "crv": "P-384", "x": number(48), "y": number(48)}),
+            // Not on the curve.
+            json!({"kty": "EC", "crv": "P-256", "x": number(32), "y": number(32)}),
+            json!({"kty": "EC", "crv": "P-256", "x": number(31), "y": number(33)}),
+        ] {
+            assert_eq!(PublicKey::from_jwk(&jwk), Err(JwtError::Key), "{jwk}");
+        }
+        assert_eq!(PublicKey::from_certificate(b"0"), Err(JwtError::Key));
+    }
 }

@@ -450,3 +450,166 @@ pub fn next_key(newest: Option<Timestamp>, period: i64, now: Timestamp) -> Optio
 pub fn published_until(successor_active_from: Timestamp) -> Timestamp {
     successor_active_from.plus(PUBLISHED_AFTER)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::jwt::Unverified;
+
+    const FROM: Timestamp = Timestamp(1_780_000_000_000_000);
+
+    type Made = (SigningKey, Zeroizing<Vec<u8>>);
+    static RSA: LazyLock<Made> = LazyLock::new(|| make(Algorithm::Rs256));
+    static P256: LazyLock<Made> = LazyLock::new(|| make(Algorithm::Es256));
+
+    fn make(algorithm: Algorithm) -> Made {
+        SigningKey::generate(algorithm, "Countersign", FROM, FROM.plus(90 * DAY)).unwrap()
+    }
+
+    #[test]
+    fn what_is_signed_verifies() {
+        for (key, _) in [&*RSA, &*P256] {
+            for token_type in [TokenType::V1, TokenType::V2, TokenType::Other("secevent+jwt")] {
+                let token = key.sign(&json!({"iss": "i", "exp": 1}), token_type).unwrap();
+                let verified = Unverified::decode(&token).unwrap().verify(key.public()).unwrap();
+                let header = verified.header();
+                assert_eq!(
+                    (header.alg.as_str(), header.kid.as_deref()),
+                    (key.algorithm.name(), Some(key.kid()))
+                );
+                assert_eq!(header.x5t.is_some(), token_type == TokenType::V1);
+                assert_eq!(verified.claims().iss.as_deref(), Some("i"));
+                let published = PublicKey::from_jwk(&key.jwk()).unwrap();
+                assert!(Unverified::decode(&token).unwrap().verify(&published).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_fails() {
+        for (key, _) in [&*RSA, &*P256] {
+            let token = key.sign(&json!({"iss": "issuer", "exp": 1_780_000_000}), TokenType::V1).unwrap();
+            for index in 0..token.len() {
+                let mut bytes = token.clone().into_bytes();
+                bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+                let changed = String::from_utf8(bytes).unwrap();
+                let outcome =
+                    Unverified::decode(&changed).and_then(|unverified| unverified.verify(key.public()));
+                assert!(outcome.is_err(), "{index}");
+            }
+            for length in 0..token.len() {
+                let outcome = Unverified::decode(&token[..length])
+                    .and_then(|unverified| unverified.verify(key.public()));
+                assert!(outcome.is_err(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_kept_key_is_the_same_key() {
+        for (key, pkcs8) in [&*RSA, &*P256] {
+            let again = SigningKey::from_pkcs8(key.kid(), key.algorithm(), key.certificate().to_vec(), pkcs8)
+                .unwrap();
+            assert_eq!(again.jwk(), key.jwk());
+            assert_eq!(again.kid(), key.x5t());
+        }
+        let strange = |algorithm, certificate: &Made, pkcs8: &Made| {
+            SigningKey::from_pkcs8("k", algorithm, certificate.0.certificate().to_vec(), &pkcs8.1).is_err()
+        };
+        assert!(strange(Algorithm::Rs256, &P256, &RSA) && strange(Algorithm::Es256, &RSA, &P256));
+        assert!(strange(Algorithm::Rs256, &RSA, &P256) && strange(Algorithm::Es256, &P256, &RSA));
+        assert!(strange(Algorithm::Es256, &P256, &make(Algorithm::Es256)));
+    }
+
+    #[test]
+    fn the_certificate_says_whose_it_is_and_when() {
+        for (key, _) in [&*RSA, &*P256] {
+            let (rest, certificate) = X509Certificate::from_der(key.certificate()).unwrap();
+            assert!(rest.is_empty());
+            assert_eq!(certificate.subject().to_string(), "CN=Countersign");
+            assert_eq!(certificate.issuer(), certificate.subject());
+            assert_eq!(certificate.validity().not_before.timestamp(), 1_780_000_000);
+            assert_eq!(certificate.validity().not_after.timestamp(), 1_780_000_000 + 90 * 86_400);
+        }
+        for subject in ["", &"x".repeat(65)] {
+            assert!(SigningKey::generate(Algorithm::Es256, subject, FROM, FROM).is_err());
+        }
+    }
+
+    #[test]
+    fn a_jwk_has_what_clients_read() {
+        let rsa = RSA.0.jwk();
+        assert_eq!((&rsa["kty"], &rsa["use"], &rsa["e"]), (&json!("RSA"), &json!("sig"), &json!("AQAB")));
+        assert_eq!(rsa["n"].as_str().unwrap().len(), 342);
+        assert!(rsa.get("alg").is_none());
+        assert_eq!(STANDARD.decode(rsa["x5c"][0].as_str().unwrap()).unwrap(), RSA.0.certificate());
+        let p256 = P256.0.jwk();
+        assert_eq!(
+            (&p256["kty"], &p256["crv"], &p256["alg"]),
+            (&json!("EC"), &json!("P-256"), &json!("ES256"))
+        );
+        assert_eq!((p256["x"].as_str().unwrap().len(), p256["y"].as_str().unwrap().len()), (43, 43));
+    }
+
+    #[test]
+    fn no_private_key_is_shown() {
+        for (key, _) in [&*RSA, &*P256] {
+            let shown = format!("{key:?}");
+            assert_eq!(
+                shown,
+                format!("SigningKey {{ kid: {:?}, algorithm: {:?}, .. }}", key.kid(), key.algorithm())
+            );
+        }
+    }
+
+    #[test]
+    fn a_ring_signs_with_the_newest_active_key() {
+        let key = |days: i64, until: Option<i64>| RingKey {
+            key: Arc::new(make(Algorithm::Es256).0),
+            active_from: FROM.plus(days * DAY),
+            published_until: until.map(|days| FROM.plus(days * DAY)),
+        };
+        let (old, current, next) = (key(0, Some(31)), key(30, None), key(60, None));
+        let ids: Vec<_> = [&old, &current, &next].iter().map(|ring| ring.key.kid().to_owned()).collect();
+        let ring = KeyRing::new(vec![current, next, old]);
+        for (day, signs, published) in [
+            (-1, None, 3),
+            (0, Some(0), 3),
+            (29, Some(0), 3),
+            (30, Some(1), 3),
+            (31, Some(1), 2),
+            (60, Some(2), 2),
+        ] {
+            let now = FROM.plus(day * DAY);
+            let signing = ring.signing(Algorithm::Es256, now).map(|key| key.kid().to_owned());
+            assert_eq!(signing, signs.map(|index: usize| ids[index].clone()), "{day}");
+            assert_eq!(ring.published(now).count(), published, "{day}");
+            assert_eq!(ring.jwks(Some("i"), now)["keys"].as_array().unwrap().len(), published);
+        }
+        assert!(ring.signing(Algorithm::Rs256, FROM).is_none());
+        assert!(ring.find(&ids[0], FROM).is_some() && ring.find(&ids[0], FROM.plus(31 * DAY)).is_none());
+        assert!(ring.find("", FROM).is_none());
+        assert_eq!(ring.jwks(Some("i"), FROM)["keys"][0]["issuer"], "i");
+    }
+
+    #[test]
+    fn the_next_key_is_made_a_day_ahead() {
+        let period = 30 * DAY;
+        let at = |hours: i64| FROM.plus(hours * HOUR);
+        for (newest, now, expected) in [
+            (None, at(0), Some(at(0))),
+            (Some(at(0)), at(0), None),
+            (Some(at(0)), at(29 * 24 - 1), None),
+            (Some(at(0)), at(29 * 24), Some(at(30 * 24))),
+            // The server was away when it was due: still a day ahead.
+            (Some(at(0)), at(40 * 24), Some(at(41 * 24))),
+            // Already made.
+            (Some(at(30 * 24)), at(29 * 24), None),
+        ] {
+            assert_eq!(next_key(newest, period, now), expected);
+        }
+        assert_eq!(published_until(at(0)), at(25));
+    }
+}

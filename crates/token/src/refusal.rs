@@ -731,3 +731,101 @@ impl Refusal {
 fn seconds(time: Timestamp) -> String {
     format!("{}:{:02}Z", time.minute(), time.0.div_euclid(SECOND).rem_euclid(60))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0d1c0000-0000-4000-8000-000000000000";
+    const CORRELATION: &str = "9c4f0000-0000-4000-8000-000000000000";
+    /// 2026-05-02T10:20:30.9Z.
+    const NOW: Timestamp = Timestamp(1_777_717_230_900_000);
+
+    #[test]
+    fn the_body_is_what_clients_read() {
+        let refusal = Refusal::missing_parameter("scope");
+        assert_eq!(
+            refusal.body(TRACE, CORRELATION, NOW),
+            json!({
+                "error": "invalid_request",
+                "error_description": format!(
+                    "AADSTS900144: The request body must contain the following parameter: 'scope'. Trace ID: {TRACE} \
+                     Correlation ID: {CORRELATION} Timestamp: 2026-05-02 10:20:30Z"
+                ),
+                "error_codes": [900_144],
+                "timestamp": "2026-05-02 10:20:30Z",
+                "trace_id": TRACE,
+                "correlation_id": CORRELATION,
+                "error_uri": "https://login.microsoftonline.com/error?code=900144",
+            })
+        );
+    }
+
+    #[test]
+    fn a_policy_hands_out_its_claims() {
+        let body = Refusal::blocked_by_policy(&["c98e6c3d-f6ca-42ea-a927-773b6f12a0c2"]).body("", "", NOW);
+        assert_eq!(body["suberror"], "message_only");
+        assert_eq!(
+            body["claims"],
+            r#"{"access_token":{"capolids":{"essential":true,"values":["c98e6c3d-f6ca-42ea-a927-773b6f12a0c2"]}}}"#
+        );
+    }
+
+    #[test]
+    fn the_table() {
+        for (refusal, code, status, error) in [
+            (Refusal::invalid_secret("a"), 7_000_215, 401, "invalid_client"),
+            (Refusal::expired_secret("a"), 7_000_222, 401, "invalid_client"),
+            (Refusal::missing_credential(), 7_000_216, 401, "invalid_client"),
+            (Refusal::credential_required(), 7_000_218, 401, "invalid_client"),
+            (Refusal::public_client("a"), 700_025, 401, "invalid_client"),
+            (Refusal::several_credentials(), 9_002_324, 400, "invalid_request"),
+            (Refusal::unknown_application("a", "t"), 700_016, 400, "unauthorized_client"),
+            (Refusal::disabled_application("a", "n"), 7_000_112, 400, "unauthorized_client"),
+            (Refusal::disabled_principal("a", "n"), 7_000_112, 400, "unauthorized_client"),
+            (Refusal::missing_principal("a", "t"), 7_000_229, 401, "invalid_client"),
+            (Refusal::assertion_key(KeyFault::NotFound, "AB", "a"), 700_027, 401, "invalid_client"),
+            (Refusal::assertion_time(NOW, None, None), 700_024, 401, "invalid_client"),
+            (Refusal::assertion_audience("x"), 700_023, 401, "invalid_client"),
+            (Refusal::malformed_assertion("x"), 50_027, 400, "invalid_request"),
+            (Refusal::subject_mismatch(), 50_048, 400, "invalid_request"),
+            (Refusal::no_federated_credential("i", "s", "a"), 70_021, 400, "invalid_request"),
+            (Refusal::federated_issuer("i"), 700_211, 401, "invalid_client"),
+            (Refusal::federated_audience("a"), 700_212, 401, "invalid_client"),
+            (Refusal::federated_subject("s"), 700_213, 401, "invalid_client"),
+            (Refusal::unknown_tenant("t"), 90_002, 400, "invalid_request"),
+            (Refusal::unknown_tenant_in_discovery("t"), 90_002, 400, "invalid_tenant"),
+            (Refusal::invalid_tenant("t"), 900_023, 400, "invalid_request"),
+            (Refusal::no_tenant(), 50_059, 400, "invalid_request"),
+            (Refusal::unknown_instance(), 50_049, 400, "invalid_instance"),
+            (Refusal::unknown_resource("r", "t"), 500_011, 400, "invalid_resource"),
+            (Refusal::scope_without_default("s"), 1_002_012, 400, "invalid_scope"),
+            (Refusal::invalid_scope("s"), 70_011, 400, "invalid_scope"),
+            (Refusal::several_resources("s"), 28_002, 400, "invalid_scope"),
+            (Refusal::unsupported_grant("g"), 70_003, 400, "unsupported_grant_type"),
+            (Refusal::method_not_allowed("GET"), 900_561, 400, "invalid_request"),
+            (Refusal::application_not_assigned("a", "n", "r", "m"), 501_051, 400, "invalid_grant"),
+            (Refusal::user_not_assigned("a", "n", "u"), 50_105, 400, "invalid_grant"),
+            (Refusal::blocked_by_policy(&[]), 53_003, 400, "invalid_grant"),
+            (Refusal::consent_required("a", "n"), 65_001, 400, "invalid_grant"),
+            (Refusal::code_redeemed(), 54_005, 400, "invalid_grant"),
+            (Refusal::grant_expired(), 70_008, 400, "invalid_grant"),
+            (Refusal::code_verifier_mismatch(), 50_148, 400, "invalid_grant"),
+            (Refusal::redirect_mismatch("u", "a"), 50_011, 400, "invalid_request"),
+            (Refusal::authorization_pending(), 70_016, 400, "authorization_pending"),
+            (Refusal::device_code_expired(), 70_020, 400, "expired_token"),
+            (Refusal::invalid_user_or_password(), 50_126, 400, "invalid_grant"),
+            (Refusal::throttled(), 90_055, 429, "temporarily_unavailable"),
+            (Refusal::transient(), 90_033, 503, "temporarily_unavailable"),
+        ] {
+            assert_eq!((refusal.code, refusal.status(), refusal.error()), (code, status, error));
+            assert!(!refusal.text.is_empty() && !refusal.text.starts_with("AADSTS"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_wrote_is_cut_and_cleaned() {
+        let refusal = Refusal::unknown_application(&"x\r\n".repeat(10_000), "t");
+        assert!(refusal.text.len() < 1_000 && !refusal.text.contains(char::is_control));
+    }
+}

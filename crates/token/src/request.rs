@@ -494,3 +494,253 @@ fn form_decode(text: &[u8]) -> Option<Zeroizing<String>> {
     }
     String::from_utf8(std::mem::take(&mut *decoded)).ok().map(Zeroizing::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: &str = "b1d2c3aa-2f4e-4f3c-8d55-6a7b8c9d0e1f";
+    const FORM: Option<&str> = Some("application/x-www-form-urlencoded; charset=utf-8");
+
+    fn v2(body: &str) -> Result<TokenRequest, Refusal> {
+        TokenRequest::parse(Endpoint::V2, FORM, None, None, body.as_bytes())
+    }
+
+    fn v1(body: &str) -> Result<TokenRequest, Refusal> {
+        TokenRequest::parse(Endpoint::V1, FORM, None, None, body.as_bytes())
+    }
+
+    fn with(more: &str) -> String {
+        format!("grant_type=client_credentials&client_id={APP}&client_secret=s&{more}")
+    }
+
+    fn code(outcome: Result<TokenRequest, Refusal>) -> u32 {
+        outcome.expect_err("a refusal").code
+    }
+
+    fn basic_header(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    #[test]
+    fn scopes_of_client_credentials_name_one_resource() {
+        for (scope, resource) in [
+            ("https://graph.microsoft.com/.default", "https://graph.microsoft.com"),
+            ("https://eventhubs.azure.net//.default", "https://eventhubs.azure.net/"),
+            ("00000003-0000-0000-c000-000000000000/.default", "00000003-0000-0000-c000-000000000000"),
+            ("api://x/.default/.default", "api://x/.default"),
+            ("https://id.example/.Default", "https://id.example"),
+            ("+https://a/.default++https://A//.default+", "https://a"),
+        ] {
+            let target = v2(&with(&format!("scope={scope}"))).unwrap().target.unwrap();
+            assert_eq!(
+                (target.resource.as_str(), target.scopes.as_slice()),
+                (resource, &[".default".to_owned()][..])
+            );
+        }
+        for (scope, expected) in [
+            ("https://graph.microsoft.com/User.Read", 1_002_012),
+            ("https://graph.microsoft.com", 1_002_012),
+            ("openid", 1_002_012),
+            (".default", 1_002_012),
+            ("https://a/.default+openid", 1_002_012),
+            ("https://a/.default+https://b/.default", 28_002),
+            ("/.default", 70_011),
+            ("//.default", 70_011),
+            ("%C3%A4/.default", 70_011),
+            ("%00/.default", 70_011),
+            ("+", 70_011),
+            ("", 900_144),
+        ] {
+            assert_eq!(code(v2(&with(&format!("scope={scope}")))), expected, "{scope}");
+        }
+        let long = format!("scope={}/.default", "a".repeat(RESOURCE_BYTES_MAX + 1));
+        assert_eq!(code(v2(&with(&long))), 70_011);
+    }
+
+    #[test]
+    fn the_v1_endpoint_takes_a_resource() {
+        let request = v1(&with("resource=https://graph.microsoft.com/&scope=openid")).unwrap();
+        assert_eq!(
+            request.target,
+            Some(Target { resource: "https://graph.microsoft.com/".to_owned(), scopes: Vec::new() })
+        );
+        assert_eq!(code(v1(&with("scope=https://graph.microsoft.com/.default"))), 900_144);
+        assert_eq!(code(v1(&with("resource=/"))), 90_100);
+        let code_grant = format!("grant_type=authorization_code&code=c&client_id={APP}");
+        assert_eq!(v1(&code_grant).unwrap().target, None);
+    }
+
+    #[test]
+    fn delegated_scopes_name_one_resource_too() {
+        let refresh = |scope: &str| {
+            v2(&format!("grant_type=refresh_token&refresh_token=r&client_id={APP}&scope={scope}"))
+        };
+        for (scope, resource, scopes) in [
+            ("openid+User.Read+offline_access", GRAPH, &["openid", "User.Read", "offline_access"][..]),
+            ("openid", GRAPH, &["openid"]),
+            (
+                "https://vault.azure.net/user_impersonation",
+                "https://vault.azure.net",
+                &["user_impersonation"],
+            ),
+            ("api://x/a+api://x/b+profile", "api://x", &["a", "b", "profile"]),
+            ("https://management.azure.com//.default", "https://management.azure.com/", &[".default"]),
+        ] {
+            let target = refresh(scope).unwrap().target.unwrap();
+            assert_eq!(
+                (target.resource.as_str(), target.scopes.as_slice()),
+                (resource, &scopes.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+                "{scope}"
+            );
+        }
+        assert_eq!(code(refresh("api://x/a+api://y/b")), 28_002);
+        assert_eq!(code(refresh("api://x/")), 70_011);
+        assert_eq!(refresh("").unwrap().target, None);
+    }
+
+    #[test]
+    fn grants() {
+        let id = format!("client_id={APP}");
+        for (body, expected) in [
+            (String::new(), 900_144),
+            ("grant_type=".to_owned(), 900_144),
+            ("grant_type=client_credentials&scope=a/.default".to_owned(), 900_144),
+            (format!("grant_type=authorization_code&{id}"), 900_144),
+            (format!("grant_type=refresh_token&{id}"), 900_144),
+            (format!("grant_type=device_code&{id}"), 900_144),
+            (format!("grant_type={}&{id}", "g".repeat(300)), 90_100),
+        ] {
+            assert_eq!(code(v2(&body)), expected, "{body}");
+        }
+        let device = v2(&format!("grant_type={DEVICE_CODE}&device_code=d&code=e&{id}")).unwrap();
+        assert_eq!(device.grant, Grant::DeviceCode("d".to_owned().into()));
+        let device = v1(&format!("grant_type=device_code&code=e&{id}")).unwrap();
+        assert_eq!(device.grant, Grant::DeviceCode("e".to_owned().into()));
+        let other = v2("grant_type=password&username=u&password=p").unwrap();
+        assert_eq!((other.grant.name(), other.client_id), ("password", None));
+        let code =
+            v2(&format!("grant_type=authorization_code&code=c&redirect_uri=u&code_verifier=v&{id}")).unwrap();
+        assert_eq!(
+            code.grant,
+            Grant::AuthorizationCode {
+                code: "c".to_owned().into(),
+                redirect_uri: Some("u".to_owned()),
+                code_verifier: Some("v".to_owned().into()),
+            }
+        );
+    }
+
+    #[test]
+    fn one_credential_is_read() {
+        let body =
+            |more: &str| format!("grant_type=client_credentials&client_id={APP}&scope=a/.default&{more}");
+        let jwt = format!("client_assertion_type={JWT_BEARER}");
+        for (more, expected) in [
+            ("client_secret=a&client_assertion=b", 9_002_324),
+            ("client_assertion=b", 900_144),
+            ("client_assertion=b&client_assertion_type=saml", 90_100),
+            (&jwt, 900_144),
+        ] {
+            assert_eq!(code(v2(&body(more))), expected, "{more}");
+        }
+        assert_eq!(v2(&body("")).unwrap().credential, Credential::None);
+        assert_eq!(v2(&body("client_secret=")).unwrap().credential, Credential::None);
+        let assertion = v2(&body(&format!("{jwt}&client_assertion=a.b.c"))).unwrap();
+        assert_eq!(assertion.credential, Credential::Assertion("a.b.c".to_owned()));
+        let secret = v2(&body("client_secret=a%2Bb+c~")).unwrap();
+        assert_eq!(secret.credential, Credential::Secret("a+b c~".to_owned().into()));
+    }
+
+    #[test]
+    fn http_basic_is_a_secret_too() {
+        let parse = |header: &str, more: &str| {
+            let body = format!("grant_type=client_credentials&scope=a/.default{more}");
+            TokenRequest::parse(Endpoint::V2, FORM, Some(header), None, body.as_bytes())
+        };
+        let request = parse(&basic_header(&format!("{}:a%3Ab+c:~", APP.to_uppercase())), "").unwrap();
+        assert_eq!(request.client_id.as_deref(), Some(APP));
+        assert_eq!(request.credential, Credential::Secret("a:b c:~".to_owned().into()));
+        assert_eq!(code(parse(&basic_header("a:s"), "&client_secret=t")), 9_002_324);
+        assert_eq!(code(parse(&basic_header("a:s"), "&client_id=b")), 90_100);
+        assert!(parse(&basic_header("a:s"), "&client_id=a").is_ok());
+        assert_eq!(code(parse("Basic !", "")), 90_013);
+        assert_eq!(code(parse(&basic_header("no colon"), "")), 90_013);
+        assert_eq!(code(parse("Bearer x", "")), 900_144);
+    }
+
+    #[test]
+    fn what_cannot_be_read_for_certain_is_refused() {
+        assert_eq!(code(v2(&with("scope=a/.default&scope=a/.default"))), 9_000_411);
+        assert_eq!(code(v2(&with("scope=&scope=a/.default"))), 9_000_411);
+        assert!(v2(&with("scope=a/.default&unknown=1&unknown=2")).is_ok());
+        assert_eq!(code(v2(&with(&format!("scope=a/.default{}", "&a=b".repeat(FIELDS_MAX))))), 90_013);
+        assert_eq!(code(v2(&"a".repeat(BODY_BYTES_MAX + 1))), 90_013);
+        let json = TokenRequest::parse(Endpoint::V2, Some("application/json"), None, None, b"{}");
+        assert_eq!(code(json), 900_144);
+        assert!(
+            TokenRequest::parse(Endpoint::V2, None, None, None, with("scope=a/.default").as_bytes()).is_ok()
+        );
+        // What a body must hold is not taken from a query, which ends up in logs.
+        let query = with("scope=a/.default");
+        assert_eq!(code(TokenRequest::parse(Endpoint::V2, FORM, None, Some(&query), b"")), 900_144);
+    }
+
+    #[test]
+    fn claims_ask_for_continuous_access_evaluation() {
+        for (text, wants_cae, nbf) in [
+            (r#"{"access_token": {"xms_cc": {"values": ["CP1"]}}}"#, true, None),
+            (
+                r#"{"access_token":{"xms_cc":{"values":["cp1"]}},"id_token":{"login_hint":7,"signin_state":[]}}"#,
+                true,
+                None,
+            ),
+            (
+                r#"{"access_token":{"nbf":{"essential":true,"value":"1795410318"},"xms_cc":{"values":["CP1"]}}}"#,
+                true,
+                Some(1_795_410_318),
+            ),
+            (r#"{"access_token":{"nbf":{"value":1795410318}}}"#, false, Some(1_795_410_318)),
+            (r#"{"access_token":{"xms_cc":{"values":["cp2"]}}}"#, false, None),
+            (r#"{"access_token":null,"id_token":null}"#, false, None),
+            (r#"{"access_token":{"xms_cc":null,"nbf":{"value":[]}}}"#, false, None),
+            ("{}", false, None),
+        ] {
+            assert_eq!(ClaimsRequest::parse(text), Ok(ClaimsRequest { wants_cae, nbf }), "{text}");
+        }
+        for text in ["", "[]", "1", "{", &"[".repeat(10_000), &" ".repeat(CLAIMS_BYTES_MAX + 1)] {
+            assert_eq!(ClaimsRequest::parse(text).unwrap_err().code, 90_100);
+        }
+    }
+
+    #[test]
+    fn node_says_who_it_is_in_body_and_query() {
+        let id = "9c4f0000-0000-4000-8000-000000000000";
+        let body = with(&format!(
+            "scope=a/.default&x-client-SKU=msal.js.node&x-client-VER=5.6.0&x-client-OS=linux&client-request-id={id}"
+        ));
+        let query = format!("client-request-id={id}&x-client-SKU=other");
+        let request = TokenRequest::parse(Endpoint::V2, FORM, None, Some(&query), body.as_bytes()).unwrap();
+        assert_eq!(request.correlation_id.as_deref(), Some(id));
+        assert_eq!(request.sdk, Some(("msal.js.node".to_owned(), "5.6.0".to_owned())));
+        let body = with("scope=a/.default&client-request-id=%0d%0aSet-Cookie:x");
+        assert_eq!(v2(&body).unwrap().correlation_id, None);
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let shown = |body: String| format!("{:?}", v2(&body).unwrap());
+        let id = format!("client_id={APP}");
+        for text in [
+            shown(format!("grant_type=client_credentials&{id}&scope=a/.default&client_secret=hush")),
+            shown(format!(
+                "grant_type=client_credentials&{id}&scope=a/.default&client_assertion=hush&client_assertion_type={JWT_BEARER}"
+            )),
+            shown(format!("grant_type=refresh_token&{id}&refresh_token=hush&client_secret=hush")),
+            shown(format!("grant_type=authorization_code&{id}&code=hush&code_verifier=hush&redirect_uri=u")),
+            shown(format!("grant_type=device_code&{id}&device_code=hush")),
+        ] {
+            assert!(!text.contains("hush"), "{text}");
+        }
+    }
+}
