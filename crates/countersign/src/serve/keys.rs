@@ -28,8 +28,15 @@ impl Keys {
     /// Makes the next key where it is due, and takes over what other processes made.
     pub(crate) async fn rotate(&self, store: &Store, rotation_days: u32, now: Timestamp) -> Result<()> {
         let mut stored = store.signing_keys(now).await.context("cannot read the signing keys")?;
+        let tenants = store.tenants().await?;
         for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
             let name = algorithm.name();
+            // A key of an algorithm that nobody uses would only confuse readers of the key set.
+            let is_used = tenants.iter().any(|tenant| tenant.signing_algorithm == name)
+                || stored.iter().any(|key| key.algorithm == name);
+            if !is_used {
+                continue;
+            }
             let newest = stored.iter().filter(|key| key.algorithm == name).max_by_key(|key| key.active_from);
             let period = i64::from(rotation_days) * DAY;
             let due = next_key(newest.map(|newest| newest.active_from), period, now);

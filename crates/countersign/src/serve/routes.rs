@@ -1,5 +1,6 @@
 //! Which address leads where.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,8 +61,29 @@ fn base(server: &Server, uri: &Uri, headers: &HeaderMap) -> String {
 }
 
 async fn nothing_here(uri: Uri) -> Response<Body> {
-    let text = format!("There is nothing at {}. The API is below /v1.0 and /beta.\n", uri.path());
-    (StatusCode::NOT_FOUND, text).into_response()
+    let now = clock::now();
+    let text = format!("There is nothing at '{}'. The API is below /v1.0 and /beta.", uri.path());
+    let error = ODataError::new(404, "BadRequest", text);
+    let id = ids::ordered(now).map(|id| id.to_string()).unwrap_or_default();
+    json(StatusCode::NOT_FOUND, &error.body(now.0, &id, None))
+}
+
+/// A body as it was before the client compressed it; Go's clients do.
+fn plain_body(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ODataError> {
+    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    if encoding.eq_ignore_ascii_case("identity") {
+        return Ok(body.clone());
+    }
+    if !encoding.eq_ignore_ascii_case("gzip") {
+        return Err(ODataError::unsupported_media_type());
+    }
+    let mut plain = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(body.as_ref()).take(BODY_BYTES_MAX as u64 + 1);
+    match reader.read_to_end(&mut plain) {
+        Ok(_) if plain.len() <= BODY_BYTES_MAX => Ok(plain.into()),
+        Ok(_) => Err(ODataError::too_large(BODY_BYTES_MAX)),
+        Err(_) => Err(ODataError::bad_request("The body is not what gzip makes.")),
+    }
 }
 
 /// What a handler gets of a request.
@@ -129,17 +151,21 @@ async fn graph_request(server: &Server, version: Version, incoming: Incoming) ->
     let whole = incoming.uri.path();
     let path = whole.strip_prefix('/').and_then(|path| path.strip_prefix(version.as_str())).unwrap_or_default();
     let base = base(server, &incoming.uri, &incoming.headers);
+    let body = plain_body(&incoming.headers, &incoming.body);
     let request = graph::Request {
         method: incoming.method.as_str(),
         version,
         path,
         query: incoming.query.as_deref().unwrap_or_default(),
         headers: &incoming.headers,
-        body: &incoming.body,
+        body: body.as_deref().unwrap_or_default(),
         base: &base,
         now,
         request_id: &request_id,
     };
+    if let Err(error) = &body {
+        return graph::finish(&request, graph::refusal(&request, error));
+    }
     if let Some(document) = graph::document(&request) {
         return document;
     }

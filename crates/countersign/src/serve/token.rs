@@ -11,7 +11,7 @@ use countersign_model::time::{SECOND, Timestamp};
 use countersign_store::{SignInRecord, StoreError, Tenant};
 use countersign_token::assertion::{self, Authentication, Context};
 use countersign_token::claims::{self, AccessToken, ClientIds, V1_ISSUER_BASE};
-use countersign_token::keys::{Algorithm, TokenType};
+use countersign_token::keys::{Algorithm, SigningKey, TokenType};
 use countersign_token::refusal::Refusal;
 use countersign_token::request::{Endpoint, Grant, TokenRequest};
 use countersign_token::{federated, resource};
@@ -287,32 +287,43 @@ async fn client_credentials(
         uti: &uti,
         user: None,
     };
-    let token = sign(server, tenant, &token, resource.token_version, call.now)?;
+    let token = sign(server, tenant, &token, resource.token_version, call.now).await?;
     attempt.token_id = Some(uti);
     Ok(Issued { token, lifetime_seconds, resource: requested.to_owned() })
 }
 
 /// Signs a token with the tenant's algorithm.
-pub(crate) fn sign(
+pub(crate) async fn sign(
     server: &Server,
     tenant: &Tenant,
     token: &AccessToken<'_>,
     version: u8,
     now: Timestamp,
 ) -> Result<String, Refusal> {
-    let ring = server.keys.ring();
-    let signed = ring.signing(algorithm(tenant), now).map(|key| key.sign(token, if version == 1 { TokenType::V1 } else { TokenType::V2 }));
-    match signed {
-        Some(Ok(token)) => Ok(token),
-        Some(Err(error)) => {
-            log::error("keys", &error);
-            Err(Refusal::transient())
-        }
-        None => {
-            log::error("keys", "there is no key that signs");
-            Err(Refusal::transient())
-        }
+    let kind = if version == 1 { TokenType::V1 } else { TokenType::V2 };
+    let key = signing_key(server, tenant, now).await?;
+    key.sign(token, kind).map_err(|error| {
+        log::error("keys", &error);
+        Refusal::transient()
+    })
+}
+
+/// The key that signs for a tenant; made now when the tenant has just changed to its algorithm.
+pub(crate) async fn signing_key(
+    server: &Server,
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Result<Arc<SigningKey>, Refusal> {
+    if let Some(key) = server.keys.ring().signing(algorithm(tenant), now) {
+        return Ok(Arc::clone(key));
     }
+    if let Err(error) = server.keys.rotate(&server.store, server.config.key_rotation_days, now).await {
+        log::error("keys", &format!("{error:#}"));
+    }
+    server.keys.ring().signing(algorithm(tenant), super::clock::now()).cloned().ok_or_else(|| {
+        log::error("keys", "there is no key that signs");
+        Refusal::transient()
+    })
 }
 
 /// The id by which the client knows the request: header, form or query, else ours.

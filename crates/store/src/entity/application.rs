@@ -49,6 +49,8 @@ static TYPE: EntityType = EntityType {
         Property::new("applicationTemplateId", Kind::String),
         Property::new("appRoles", APP_ROLES),
         Property::new("certification", Kind::Any),
+        // Ours: an assertion of this application is taken once, where clients make a fresh one for each request.
+        Property::new("countersignOneTimeAssertions", Kind::Boolean),
         Property::new("createdByAppId", Kind::String),
         Property::new("createdDateTime", Kind::DateTimeOffset),
         Property::new("defaultRedirectUri", Kind::String),
@@ -87,7 +89,8 @@ static TYPE: EntityType = EntityType {
         Navigation::many("owners", &DIRECTORY_OBJECT),
         Navigation::many("federatedIdentityCredentials", FEDERATED_IDENTITY_CREDENTIAL.entity).contained(),
     ],
-    open: true,
+    // Graph's type is open for directory extensions, which this directory does not have.
+    open: false,
 };
 
 /// Applications of a tenant.

@@ -48,3 +48,25 @@ pub static ROLE_DEFINITION: EntityType = EntityType {
     navigation: &[],
     open: false,
 };
+
+/// `microsoft.graph.directoryRole`: the same roles under their older name.
+pub static DIRECTORY_ROLE: EntityType = EntityType {
+    name: "directoryRole",
+    base: Some(&DIRECTORY_OBJECT),
+    properties: &[
+        Property::new("description", Kind::String),
+        Property::new("displayName", Kind::String),
+        Property::new("roleTemplateId", Kind::String),
+    ],
+    navigation: &[],
+    open: false,
+};
+
+/// `microsoft.graph.directoryRoleTemplate`.
+pub static DIRECTORY_ROLE_TEMPLATE: EntityType = EntityType {
+    name: "directoryRoleTemplate",
+    base: Some(&DIRECTORY_OBJECT),
+    properties: &[Property::new("description", Kind::String), Property::new("displayName", Kind::String)],
+    navigation: &[],
+    open: false,
+};

@@ -62,7 +62,7 @@ static TYPE: EntityType = EntityType {
         Navigation::many("ownedObjects", &DIRECTORY_OBJECT),
         Navigation::many("memberOf", &DIRECTORY_OBJECT),
     ],
-    open: true,
+    open: false,
 };
 
 /// Service principals of a tenant.

@@ -15,9 +15,6 @@ const TEXT_CHARACTERS_MAX: usize = 64 << 10;
 /// Most elements of a list.
 const LIST_MAX: usize = 2_000;
 
-/// Members of an open type that may be written although no property is declared: directory extensions, and our own.
-const OPEN_PREFIXES: [&str; 2] = ["extension_", "countersign"];
-
 /// Reads a JSON object; an empty body is an empty one.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Json>, ODataError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -46,9 +43,6 @@ pub(crate) fn entity(
             Some(property) => {
                 let value = checked(property, value, version, &name)?;
                 given.insert(property.name.to_owned(), value);
-            }
-            None if entity.is_open() && OPEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
-                given.insert(name, value);
             }
             None => {
                 return Err(ODataError::request_bad_request(format!(
@@ -188,12 +182,11 @@ mod tests {
     #[test]
     fn what_fits_is_taken_in_one_form() {
         let body = application(
-            r##"{"@odata.type":"#microsoft.graph.application","DisplayName":"a","extension_x":1,
+            r##"{"@odata.type":"#microsoft.graph.application","DisplayName":"a",
                 "keyCredentials":[{"key":"-_-_","startDateTime":"2030-01-01T01:00:00+01:00"}]}"##,
         );
         let expected = serde_json::json!({
             "displayName": "a",
-            "extension_x": 1,
             "keyCredentials": [{"key": "+/+/", "startDateTime": "2030-01-01T00:00:00.000000Z"}],
         });
         assert_eq!(body.unwrap(), expected);

@@ -106,6 +106,11 @@ impl Call<'_> {
             Area::Directory => error.with_code("Request_UnsupportedQuery"),
             _ => error,
         })?;
+        if area == Area::Directory && options.search.is_some() && !self.is_eventual() {
+            return Err(ODataError::unsupported_query(
+                "Request with $search query parameter only works with the header 'ConsistencyLevel: eventual'.",
+            ));
+        }
         if self.server.config.graph.strict_advanced_queries
             && area == Area::Directory
             && let Some(advanced) = needs_advanced(&options)
@@ -118,7 +123,8 @@ impl Call<'_> {
         Ok(options)
     }
 
-    fn is_eventual(&self) -> bool {
+    /// Whether the client accepts what is a moment old, which advanced queries ask for.
+    pub(crate) fn is_eventual(&self) -> bool {
         self.header("consistencylevel").is_some_and(|level| level.eq_ignore_ascii_case("eventual"))
     }
 

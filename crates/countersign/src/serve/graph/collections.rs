@@ -5,7 +5,7 @@ use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
 use countersign_odata::query::{Expand, Expr, Options, Search};
 use countersign_store::entity::{
-    APP_ROLE_ASSIGNMENT, APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, RISK_HISTORY, ROLE_ASSIGNMENT,
+    APP_ROLE_ASSIGNMENT, APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, RISK_HISTORY,
     SERVICE_PRINCIPAL, USER,
 };
 use countersign_store::{Listing, Record, Scoped};
@@ -77,6 +77,9 @@ fn next_link(call: &Call<'_>, token: String) -> String {
 /// `GET` of `$count`.
 pub(crate) async fn count(call: &Call<'_>, collection: &'static Collection) -> Result<Answer, ODataError> {
     let options = call.options(collection.set.entity, collection.area)?;
+    if collection.area == Area::Directory && !call.is_eventual() {
+        return Err(ODataError::request_bad_request("$count needs the header 'ConsistencyLevel: eventual'."));
+    }
     risk::check_plan(call, collection, &options)?;
     let mut scoped = call.read().await?;
     let parent = parent(call, collection, &mut scoped).await?;

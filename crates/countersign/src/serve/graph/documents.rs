@@ -8,6 +8,7 @@ use countersign_odata::edm::{ComplexType, EntityType, Kind, Property, Version};
 use countersign_store::entity::{ORGANIZATION, ROLE_DEFINITION, SIGN_IN, SUBSCRIBED_SKU};
 use serde_json::{Map, Value as Json, json};
 
+use super::roles::Shape;
 use super::routes::{Operation, ROUTES, Route};
 
 /// The type that a route reads or writes.
@@ -17,6 +18,8 @@ fn entity_of(operation: Operation) -> Option<&'static EntityType> {
         Operation::ListOrganization | Operation::GetOrganization => Some(&ORGANIZATION),
         Operation::ListSubscribedSkus | Operation::GetSubscribedSku => Some(&SUBSCRIBED_SKU),
         Operation::ListRoleDefinitions | Operation::GetRoleDefinition => Some(&ROLE_DEFINITION),
+        Operation::ListDirectoryRoles | Operation::GetDirectoryRole => Some(Shape::Role.entity()),
+        Operation::ListDirectoryRoleTemplates | Operation::GetDirectoryRoleTemplate => Some(Shape::Template.entity()),
         Operation::ListSignIns | Operation::GetSignIn => Some(&SIGN_IN),
         Operation::CreateApplication => Some(super::routes::APPLICATIONS.set.entity),
         Operation::CreateServicePrincipal => Some(super::routes::SERVICE_PRINCIPALS.set.entity),
@@ -108,7 +111,12 @@ fn operation(route: &Route) -> Json {
         .collect();
     let is_list = matches!(
         route.operation,
-        Operation::List(_) | Operation::ListDeleted(_) | Operation::ListSignIns | Operation::ListRoleDefinitions
+        Operation::List(_)
+            | Operation::ListDeleted(_)
+            | Operation::ListSignIns
+            | Operation::ListRoleDefinitions
+            | Operation::ListDirectoryRoles
+            | Operation::ListDirectoryRoleTemplates
     );
     if is_list {
         for (name, schema) in [

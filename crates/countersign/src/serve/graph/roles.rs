@@ -1,9 +1,12 @@
 //! Directory roles: the built-in definitions, and who holds them.
 
+use countersign_odata::edm::EntityType;
 use countersign_odata::error::ODataError;
 use countersign_odata::evaluate::{compare, matches};
 use countersign_odata::project::project;
-use countersign_store::entity::{ROLE_ASSIGNMENT, ROLE_DEFINITION, SERVICE_PRINCIPAL, USER};
+use countersign_store::entity::{
+    DIRECTORY_ROLE, DIRECTORY_ROLE_TEMPLATE, ROLE_ASSIGNMENT, ROLE_DEFINITION, SERVICE_PRINCIPAL, USER,
+};
 use countersign_store::{Record, Scoped};
 use serde_json::{Value as Json, json};
 
@@ -37,19 +40,63 @@ pub(crate) fn definition(id: &str) -> Option<Json> {
 /// A role as a directory object, as `memberOf` gives it.
 pub(crate) fn directory_role(id: &str) -> Option<Json> {
     let role = ROLES.iter().find(|role| role.id.eq_ignore_ascii_case(id))?;
-    Some(json!({
-        "@odata.type": "#microsoft.graph.directoryRole",
-        "id": role.id,
-        "description": role.description,
-        "displayName": role.name,
-        "roleTemplateId": role.id,
-    }))
+    let mut role = Shape::Role.of(role);
+    role["@odata.type"] = "#microsoft.graph.directoryRole".into();
+    Some(role)
 }
 
-/// `GET /roleManagement/directory/roleDefinitions`
-pub(crate) fn list_definitions(call: &Call<'_>) -> Result<Answer, ODataError> {
-    let options = call.options(&ROLE_DEFINITION, Area::Directory)?;
-    let mut all: Vec<Json> = ROLES.iter().map(|role| definition_of(role)).collect();
+/// The forms in which Graph shows the built-in roles.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// `unifiedRoleDefinition`
+    Definition,
+    /// `directoryRole`
+    Role,
+    /// `directoryRoleTemplate`
+    Template,
+}
+
+impl Shape {
+    pub(crate) fn entity(self) -> &'static EntityType {
+        match self {
+            Shape::Definition => &ROLE_DEFINITION,
+            Shape::Role => &DIRECTORY_ROLE,
+            Shape::Template => &DIRECTORY_ROLE_TEMPLATE,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Shape::Definition => "roleManagement/directory/roleDefinitions",
+            Shape::Role => "directoryRoles",
+            Shape::Template => "directoryRoleTemplates",
+        }
+    }
+
+    fn of(self, role: &Role) -> Json {
+        match self {
+            Shape::Definition => definition_of(role),
+            Shape::Role => json!({
+                "id": role.id,
+                "deletedDateTime": null,
+                "description": role.description,
+                "displayName": role.name,
+                "roleTemplateId": role.id,
+            }),
+            Shape::Template => json!({
+                "id": role.id,
+                "deletedDateTime": null,
+                "description": role.description,
+                "displayName": role.name,
+            }),
+        }
+    }
+}
+
+/// `GET` of all roles.
+pub(crate) fn list(call: &Call<'_>, shape: Shape) -> Result<Answer, ODataError> {
+    let options = call.options(shape.entity(), Area::Directory)?;
+    let mut all: Vec<Json> = ROLES.iter().map(|role| shape.of(role)).collect();
     all.retain(|role| options.filter.as_ref().is_none_or(|filter| matches(filter, role)));
     all.sort_by(|a, b| compare(&options.order_by, a, b));
     let count = options.count.then_some(all.len() as i64);
@@ -57,17 +104,18 @@ pub(crate) fn list_definitions(call: &Call<'_>) -> Result<Answer, ODataError> {
         .into_iter()
         .skip(options.skip.unwrap_or(0) as usize)
         .take(options.top.map_or(usize::MAX, |top| top as usize))
-        .map(|role| project(&ROLE_DEFINITION, call.version, &options.select, role))
+        .map(|role| project(shape.entity(), call.version, &options.select, role))
         .collect();
-    Ok(Answer::ok(collections::page_of(call, "roleManagement/directory/roleDefinitions", shown, count, None)))
+    Ok(Answer::ok(collections::page_of(call, shape.name(), shown, count, None)))
 }
 
-/// `GET /roleManagement/directory/roleDefinitions/{id}`
-pub(crate) fn get_definition(call: &Call<'_>) -> Result<Answer, ODataError> {
-    let options = call.options(&ROLE_DEFINITION, Area::Directory)?;
-    let role = definition(call.id(0)).ok_or_else(|| ODataError::not_found(call.id(0)))?;
-    let role = project(&ROLE_DEFINITION, call.version, &options.select, role);
-    Ok(Answer::ok(call.with_context("roleManagement/directory/roleDefinitions/$entity", role)))
+/// `GET` of one role.
+pub(crate) fn get(call: &Call<'_>, shape: Shape) -> Result<Answer, ODataError> {
+    let options = call.options(shape.entity(), Area::Directory)?;
+    let id = call.id(0);
+    let role = ROLES.iter().find(|role| role.id.eq_ignore_ascii_case(id)).ok_or_else(|| ODataError::not_found(id))?;
+    let role = project(shape.entity(), call.version, &options.select, shape.of(role));
+    Ok(Answer::ok(call.with_context(&format!("{}/$entity", shape.name()), role)))
 }
 
 /// `POST /roleManagement/directory/roleAssignments`

@@ -143,6 +143,10 @@ pub(crate) enum Operation {
     DeleteRoleAssignment,
     ListRoleDefinitions,
     GetRoleDefinition,
+    ListDirectoryRoles,
+    GetDirectoryRole,
+    ListDirectoryRoleTemplates,
+    GetDirectoryRoleTemplate,
     ListOrganization,
     GetOrganization,
     ListSubscribedSkus,
@@ -269,6 +273,11 @@ pub(crate) static ROUTES: &[Route] = &[
     route("GET", "roleManagement/directory/roleDefinitions", Op::ListRoleDefinitions, &READ_ROLES),
     route("GET", "roleManagement/directory/roleDefinitions/{id}", Op::GetRoleDefinition, &READ_ROLES),
 
+    route("GET", "directoryRoles", Op::ListDirectoryRoles, &READ_ROLES),
+    route("GET", "directoryRoles/{id}", Op::GetDirectoryRole, &READ_ROLES),
+    route("GET", "directoryRoleTemplates", Op::ListDirectoryRoleTemplates, &READ_ROLES),
+    route("GET", "directoryRoleTemplates/{id}", Op::GetDirectoryRoleTemplate, &READ_ROLES),
+
     route("GET", "organization", Op::ListOrganization, &READ_ORGANIZATION),
     route("GET", "organization/{id}", Op::GetOrganization, &READ_ORGANIZATION),
     route("GET", "subscribedSkus", Op::ListSubscribedSkus, &READ_ORGANIZATION),
@@ -341,8 +350,10 @@ pub(crate) fn find(method: &str, path: &ResourcePath) -> Found {
 fn pieces(path: &ResourcePath) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for segment in &path.segments {
-        // `microsoft.graph.dismiss` is the long form of `dismiss`, and casts are names as well.
-        pieces.push(Piece::Name(segment.qualified().unwrap_or(&segment.name).to_owned()));
+        // `microsoft.graph.dismiss` is the long form of `dismiss`, and casts are names as well. Python's client leaves
+        // `microsoft.` out.
+        let name = segment.qualified().or_else(|| segment.name.strip_prefix("graph.")).unwrap_or(&segment.name);
+        pieces.push(Piece::Name(name.to_owned()));
         match &segment.key {
             None => {}
             Some(Key::Positional(value)) => pieces.push(Piece::Key(Param::Id(value.clone()))),
