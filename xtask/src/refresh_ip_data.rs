@@ -17,6 +17,8 @@ use countersign_enrichment::build::{self, Inputs, System, location, text, tor_ge
 use countersign_enrichment::table::IpTable;
 use countersign_model::time::Timestamp;
 
+use crate::command::output;
+
 pub(crate) const USAGE: &str = "usage: cargo xtask refresh-ip-data [--tsv DIR --date YYYY-MM-DD --networks-date YYYY-MM-DD \
                      | --location-db FILE --tor-geoip FILE --tor-geoip6 FILE [--names FILE]] [--out FILE]";
 
@@ -211,25 +213,25 @@ fn fetch_debian(folder: &Path) -> Result<PathBuf> {
         // Written and read by this user only: the sandbox user could not enter the temporary folder.
         "-oAPT::Sandbox::User=".to_owned(),
     ];
-    command(Command::new("apt-get").args(&common).arg("update").current_dir(&root))?;
+    output(Command::new("apt-get").args(&common).arg("update").current_dir(&root))?;
     let packages = root.join("packages");
-    command(
+    output(
         Command::new("apt-get").args(&common).arg("download").args(DEBIAN_PACKAGES).current_dir(&packages),
     )?;
     let unpacked = root.join("unpacked");
     for entry in fs::read_dir(&packages)? {
-        command(Command::new("dpkg-deb").arg("--extract").arg(entry?.path()).arg(&unpacked))?;
+        output(Command::new("dpkg-deb").arg("--extract").arg(entry?.path()).arg(&unpacked))?;
     }
     Ok(unpacked)
 }
 
 /// One source line for each mirror that the machine's configuration names, all for the suite with new data.
 fn debian_sources() -> Result<String> {
-    let output = Command::new("apt-get")
-        .args(["indextargets", "--format", "$(TARGET_OF) $(REPO_URI) $(ORIGIN) $(COMPONENT) $(SIGNED_BY)"])
-        .output()
-        .context("cannot run `apt-get indextargets`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = output(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(TARGET_OF) $(REPO_URI) $(ORIGIN) $(COMPONENT) $(SIGNED_BY)",
+    ]))?;
     let mut lines: Vec<String> = text
         .lines()
         .filter_map(|line| {
@@ -252,23 +254,14 @@ fn debian_sources() -> Result<String> {
 fn fetch_names(folder: &Path) -> Result<Vec<PathBuf>> {
     let names = folder.join("names");
     fs::create_dir_all(&names)?;
-    command(Command::new("npm").args(["pack", "--silent", NAMES_PACKAGE]).current_dir(&names))?;
+    output(Command::new("npm").args(["pack", "--silent", NAMES_PACKAGE]).current_dir(&names))?;
     for entry in fs::read_dir(&names)? {
-        command(Command::new("tar").arg("-xzf").arg(entry?.path()).current_dir(&names))?;
+        output(Command::new("tar").arg("-xzf").arg(entry?.path()).current_dir(&names))?;
     }
     let found: Vec<PathBuf> =
         files(&names).into_iter().filter(|path| path.extension().is_some_and(|end| end == "csv")).collect();
     ensure!(!found.is_empty(), "no table in package `{NAMES_PACKAGE}`");
     Ok(found)
-}
-
-fn command(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("cannot run `{program}`"))?;
-    if !output.status.success() {
-        bail!("`{program}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
 }
 
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {

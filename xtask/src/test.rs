@@ -1,12 +1,13 @@
 //! `cargo xtask test`: every check that a change must pass, cheapest first, each with its time.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::tidy;
+use crate::command::{succeed, succeeds};
+use crate::{clients, postgres, tidy};
 
 /// One stage: what people call it, and the command that repeats it.
 struct Stage {
@@ -16,7 +17,7 @@ struct Stage {
 
 /// In this order: what is quick to fail comes first. `cargo test` runs unit, property, snapshot, command-line and
 /// documentation tests, and replays the corpus of the fuzz targets.
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     Stage { name: "format", command: &["cargo", "fmt", "--all", "--check"] },
     Stage { name: "tidy", command: &["cargo", "xtask", "tidy"] },
     Stage {
@@ -28,7 +29,11 @@ const STAGES: [Stage; 6] = [
         command: &["cargo", "deny", "--locked", "check", "bans", "licenses", "sources"],
     },
     Stage { name: "advisories", command: &["cargo", "deny", "--locked", "check", "advisories"] },
-    Stage { name: "tests", command: &["cargo", "test", "--workspace", "--locked"] },
+    Stage {
+        name: "tests",
+        command: &["cargo", "xtask", "postgres", "cargo", "test", "--workspace", "--locked"],
+    },
+    Stage { name: "clients", command: &["cargo", "xtask", "clients"] },
 ];
 
 /// How a stage ended.
@@ -65,48 +70,37 @@ fn seconds(time: Duration) -> String {
 
 fn run_stage(root: &Path, stage: &Stage) -> Result<Outcome> {
     match stage.name {
-        // In this process: the task is already built, and its own rebuild would wait for itself.
-        "tidy" => tidy::run(root).map(|()| Outcome::Passed),
         // `tidy` has checked the same file; docs/decisions/0001 says why both exist.
         "dependencies" if !has_cargo_deny() => {
-            Ok(Outcome::Skipped("`cargo deny` is not installed; `tidy` has checked deny.toml"))
+            return Ok(Outcome::Skipped("`cargo deny` is not installed; `tidy` has checked deny.toml"));
         }
-        "advisories" if !has_cargo_deny() => Ok(Outcome::Skipped(
-            "`cargo deny` is not installed; `cargo install cargo-deny --locked` brings it",
-        )),
+        "advisories" if !has_cargo_deny() => {
+            return Ok(Outcome::Skipped(
+                "`cargo deny` is not installed; `cargo install cargo-deny --locked` brings it",
+            ));
+        }
         "advisories" if !fetch_advisories(root) => {
-            Ok(Outcome::Skipped("the advisory database cannot be fetched from here"))
+            return Ok(Outcome::Skipped("the advisory database cannot be fetched from here"));
         }
-        _ => succeed(root, stage.command).map(|()| Outcome::Passed),
+        _ => {}
     }
+    // Tasks of ours run in this process: it is already built, and its own rebuild would wait for itself.
+    match stage.command {
+        ["cargo", "xtask", "tidy"] => tidy::run(root),
+        ["cargo", "xtask", "clients"] => clients::run(root, &[]),
+        ["cargo", "xtask", "postgres", command @ ..] => postgres::run(root, command),
+        command => succeed(root, command, &[]),
+    }?;
+    Ok(Outcome::Passed)
 }
 
 fn has_cargo_deny() -> bool {
-    succeeds_silently(Command::new("cargo").args(["deny", "--version"]))
+    succeeds(Command::new("cargo").args(["deny", "--version"]))
 }
 
 /// The database is a repository of its own; a machine without a way to it is no reason to fail.
 fn fetch_advisories(root: &Path) -> bool {
-    succeeds_silently(Command::new("cargo").args(["deny", "--locked", "fetch", "db"]).current_dir(root))
-}
-
-fn succeeds_silently(command: &mut Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-fn succeed(root: &Path, command: &[&str]) -> Result<()> {
-    let [program, arguments @ ..] = command else { return Ok(()) };
-    let status = Command::new(program)
-        .args(arguments)
-        .current_dir(root)
-        // A snapshot that differs fails the test; it is never written by a check.
-        .env("INSTA_UPDATE", "no")
-        .status()
-        .with_context(|| format!("cannot run `{program}`"))?;
-    if !status.success() {
-        bail!("it ended with {status}");
-    }
-    Ok(())
+    succeeds(Command::new("cargo").args(["deny", "--locked", "fetch", "db"]).current_dir(root))
 }
 
 #[cfg(test)]
@@ -127,8 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_a_build_comes_after_what_does_not() {
+        let names: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+        assert_eq!(names, ["format", "tidy", "lints", "dependencies", "advisories", "tests", "clients"]);
+    }
+
+    #[test]
     fn a_stage_that_fails_says_so() {
-        let error = succeed(Path::new("."), &["false"]).unwrap_err();
-        assert!(error.to_string().contains("exit status"), "{error}");
+        let stage = Stage { name: "broken", command: &["false"] };
+        assert!(run_stage(Path::new("."), &stage).is_err());
     }
 }
