@@ -30,6 +30,61 @@ pub(crate) enum Command {
     /// Create, list and change the tenants of a server
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Passwords and authenticators of the people who sign in to a server
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Identities of workloads on the server's own machine
+    #[command(subcommand)]
+    ManagedIdentity(ManagedIdentityCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Account {
+    #[command(flatten)]
+    pub(crate) data: DataArguments,
+
+    /// Id or domain of the tenant, when there are several
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+
+    /// User principal name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Give a user an authenticator, and print its secret for the app
+    Totp {
+        #[command(flatten)]
+        account: Account,
+        /// Take it away instead
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Give a user a new password, and print it
+    Password {
+        #[command(flatten)]
+        account: Account,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ManagedIdentityCommand {
+    /// Make a managed identity
+    Create {
+        #[command(flatten)]
+        data: DataArguments,
+        /// Id or domain of the tenant, when there are several
+        #[arg(long, value_name = "TENANT")]
+        tenant: Option<String>,
+        /// Display name
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -21,7 +21,9 @@ use countersign_odata::value::parse_instant;
 use serde_json::{Map, Value as Json};
 
 use crate::database::{Database, Session, Statement, Value};
-use crate::entity::{APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, SERVICE_PRINCIPAL};
+use crate::entity::{
+    APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, SERVICE_PRINCIPAL,
+};
 use crate::records::{Record, record, select};
 use crate::{Dialect, Scoped, Store, StoreError, TenantScope};
 
@@ -221,6 +223,18 @@ impl Scoped {
             let tenant_id = self.scope.tenant_id().to_owned();
             self.load_credentials(&mut client, principal, &tenant_id).await?;
             client.principal = Some(self.client_principal(principal).await?);
+            // A registration that lies elsewhere for good, such as that of Microsoft's command-line tools.
+            if client.application.is_none() && principal.flag("_isPublicClient") == Some(true) {
+                client.application = Some(ClientApplication {
+                    id: principal.id.clone(),
+                    tenant_id: principal.text("appOwnerOrganizationId").unwrap_or_default().to_owned(),
+                    is_disabled: false,
+                    is_public: true,
+                    one_time_assertions: false,
+                    is_single_tenant: false,
+                    redirect_uris: texts(principal.list("replyUrls")),
+                });
+            }
         }
         Ok(Some(client))
     }
@@ -303,6 +317,27 @@ impl Scoped {
         })
     }
 
+    /// Scopes that were granted to a client on a resource, for everybody or for one person.
+    pub async fn delegated_scopes(
+        &mut self,
+        client_id: &str,
+        resource_id: &str,
+        user_id: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut statement = select(&OAUTH2_PERMISSION_GRANT);
+        statement.push(" where tenant_id = ").bind(self.tenant()).push(" and client_id = ").bind(client_id);
+        statement.push(" and resource_id = ").bind(resource_id);
+        statement.push(" and (principal_id is null or principal_id = ").bind(user_id).push(")");
+        let mut scopes = Vec::new();
+        for row in self.session.fetch(statement).await? {
+            let grant = record(&OAUTH2_PERMISSION_GRANT, &row)?;
+            scopes.extend(grant.text("scope").unwrap_or_default().split_whitespace().map(str::to_owned));
+        }
+        scopes.sort();
+        scopes.dedup();
+        Ok(scopes)
+    }
+
     /// Template ids of the directory roles that a user or service principal holds.
     pub async fn directory_roles(&mut self, principal_id: &str) -> Result<Vec<String>, StoreError> {
         let rows = self
@@ -341,12 +376,7 @@ impl Scoped {
             assignment_required: principal.flag("appRoleAssignmentRequired").unwrap_or(false),
             account_enabled: principal.flag("accountEnabled").unwrap_or(false),
             app_roles,
-            names: principal
-                .list("servicePrincipalNames")
-                .iter()
-                .filter_map(Json::as_str)
-                .map(str::to_owned)
-                .collect(),
+            names: texts(principal.list("servicePrincipalNames")),
             id: principal.id,
         }))
     }
@@ -369,11 +399,20 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
         id: application.id.clone(),
         tenant_id: home.to_owned(),
         is_disabled: application.flag("isDisabled").unwrap_or(false) || is_disabled_by_microsoft(application),
-        is_public: application.flag("isFallbackPublicClient").unwrap_or(false),
+        is_public: application.flag("isFallbackPublicClient").unwrap_or(false)
+            || application
+                .body
+                .get("publicClient")
+                .and_then(|platform| platform.get("redirectUris")?.as_array())
+                .is_some_and(|uris| !uris.is_empty()),
         one_time_assertions: application.flag("countersignOneTimeAssertions").unwrap_or(false),
         is_single_tenant: application.text("signInAudience") == Some("AzureADMyOrg"),
         redirect_uris,
     }
+}
+
+fn texts(list: &[Json]) -> Vec<String> {
+    list.iter().filter_map(Json::as_str).map(str::to_owned).collect()
 }
 
 fn text(body: &Map<String, Json>, name: &str) -> String {

@@ -387,6 +387,10 @@ fn default_scope(scope: &str) -> Result<Target, Refusal> {
     }
     let mut resource: Option<&str> = None;
     for part in scope.split_whitespace() {
+        // Clients in Go append these to every scope; they mean nothing to a client that is its own subject.
+        if OPENID_SCOPES.contains(&part) {
+            continue;
+        }
         let Some(named) = without_default(part) else { return Err(Refusal::scope_without_default(scope)) };
         if !is_resource(named) {
             return Err(Refusal::invalid_scope(scope));

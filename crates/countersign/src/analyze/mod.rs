@@ -31,6 +31,7 @@ use crate::Outcome;
 use crate::cli::Analyze;
 use crate::output::{self, Outputs};
 use crate::progress::Progress;
+use crate::serve::load::Target;
 use read::ReadEvents;
 use result::{Analysis, Read, Tables};
 use sort::Sorter;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
         bail!("no file in {}: name the folder that holds the exported logs", quoted(&arguments.paths));
     }
     let outputs = Outputs::prepare(arguments)?;
+    let into = arguments.into.as_deref().map(Target::open).transpose()?;
     let feeds = read_files(&arguments.threat_intel)?;
     let (inventory, inventory_lines) = read_inventory(&arguments.inventory)?;
     let (rogue, rogue_lines) = read_rogue_lists(&arguments.rogue_apps)?;
@@ -111,6 +113,15 @@ pub(crate) fn run(arguments: &Analyze) -> Result<Outcome> {
     }
     let level = arguments.fail_on.map(RiskLevel::from);
     let fails = level.is_some_and(|level| analysis.findings.iter().any(|finding| finding.level >= level));
+    if let Some(target) = into {
+        let loaded = target.load(&analysis.findings, &analysis.risky)?;
+        output::note(&format!(
+            "loaded {} of {}; {} known already",
+            output::count(loaded.detections, "detection"),
+            output::count(loaded.principals, "identity"),
+            output::count(loaded.known, "detection")
+        ));
+    }
     outputs.write(&analysis, spilled)?;
     Ok(if fails { Outcome::FailOn } else { Outcome::Done })
 }

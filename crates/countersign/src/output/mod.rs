@@ -139,6 +139,12 @@ pub(crate) fn warn(text: &str) {
     eprintln!("{}: {}", paint("warning", "33"), one_line(text));
 }
 
+/// One line on standard error that is good news.
+#[expect(clippy::print_stderr, reason = "the one place for it")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{}: {}", paint("note", "32"), one_line(text));
+}
+
 fn paint(word: &str, colour: &str) -> String {
     if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         format!("\u{1b}[1;{colour}m{word}\u{1b}[0m")

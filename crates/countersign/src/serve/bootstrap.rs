@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use countersign_model::time::Timestamp;
 use countersign_store::entity::{
-    APP_ROLE_ASSIGNMENT, APPLICATION, ROLE_ASSIGNMENT, SERVICE_PRINCIPAL, USER,
+    APP_ROLE_ASSIGNMENT, APPLICATION, OAUTH2_PERMISSION_GRANT, ROLE_ASSIGNMENT, SERVICE_PRINCIPAL, USER,
 };
 use countersign_store::{Plan, Store, Tenant, UserSecrets};
 use serde::Serialize;
@@ -74,6 +74,10 @@ pub(crate) async fn create_tenant(store: &Store, new: NewTenant, now: Timestamp)
 
     let graph = scoped.insert(&SERVICE_PRINCIPAL, directory::graph_service_principal(now)?).await?;
     scoped.index_names(&graph).await?;
+
+    let tools = scoped.insert(&SERVICE_PRINCIPAL, directory::command_line_tools(now)?).await?;
+    scoped.index_names(&tools).await?;
+    scoped.insert(&OAUTH2_PERMISSION_GRANT, directory::grant_of_all_scopes(&tools.id, &graph.id)?).await?;
 
     let user_principal_name = format!("admin@{}", tenant.domain);
     let user = scoped.insert(&USER, directory::user(&user_principal_name, "Administrator", now)?).await?;

@@ -262,6 +262,54 @@ pub(crate) fn graph_service_principal(now: Timestamp) -> Result<Map<String, Json
     service_principal(&application, MICROSOFT_TENANT_ID, Map::new(), now)
 }
 
+/// Application id of Microsoft's command-line tools for Graph, under which people's scripts sign in.
+pub(crate) const COMMAND_LINE_APP_ID: &str = "14d82eec-204b-4c2f-b7e8-296a70dab67e";
+
+/// The client of people's scripts: public, with addresses of their own machine alone.
+pub(crate) fn command_line_tools(now: Timestamp) -> Result<Map<String, Json>> {
+    let application = object(json!({
+        "appId": COMMAND_LINE_APP_ID,
+        "displayName": "Microsoft Graph Command Line Tools",
+        "appRoles": [],
+        "identifierUris": [],
+        "publicClient": { "redirectUris": ["http://localhost", "http://127.0.0.1"] },
+        "signInAudience": "AzureADMultipleOrgs",
+    }));
+    let given = object(json!({ "_isPublicClient": true }));
+    service_principal(&application, MICROSOFT_TENANT_ID, given, now)
+}
+
+/// A managed identity: no application, no credential that anybody could see.
+pub(crate) fn managed_identity(name: &str, now: Timestamp) -> Result<Map<String, Json>> {
+    let app_id = ids::guid()?;
+    let application = object(json!({ "appId": app_id, "displayName": name, "appRoles": [], "identifierUris": [] }));
+    let given = object(json!({
+        "alternativeNames": ["isExplicit=True", format!("/countersign/userAssignedIdentities/{name}")],
+        "appOwnerOrganizationId": null,
+        "servicePrincipalType": "ManagedIdentity",
+        "signInAudience": "AzureADMyOrg",
+        "tags": [],
+    }));
+    service_principal(&application, "", given, now)
+}
+
+/// Every delegated permission, for everybody: what a person may do is what their roles allow of it.
+pub(crate) fn grant_of_all_scopes(client_id: &str, resource_id: &str) -> Result<Map<String, Json>> {
+    let scopes: Vec<&str> = PERMISSIONS
+        .iter()
+        .filter(|permission| !permission.scope_id.is_empty())
+        .map(|permission| permission.name)
+        .collect();
+    Ok(object(json!({
+        "id": URL_SAFE_NO_PAD.encode(ids::random::<32>()?),
+        "clientId": client_id,
+        "consentType": "AllPrincipals",
+        "principalId": null,
+        "resourceId": resource_id,
+        "scope": scopes.join(" "),
+    })))
+}
+
 /// An application role granted to a principal.
 pub(crate) fn app_role_assignment(
     principal: &Map<String, Json>,

@@ -70,7 +70,8 @@ impl Issuers {
         Ok(keys)
     }
 
-    async fn fetch(&self, issuer: &str) -> Result<Jwks> {
+    /// The discovery document of an issuer.
+    pub(crate) async fn discover(&self, issuer: &str) -> Result<Json> {
         let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let document: Json = serde_json::from_slice(&self.get(&address).await?)
             .with_context(|| format!("`{address}` is not JSON"))?;
@@ -78,14 +79,38 @@ impl Issuers {
         if document["issuer"].as_str() != Some(issuer) {
             bail!("`{address}` names another issuer, {}", document["issuer"]);
         }
-        let keys = document["jwks_uri"].as_str().with_context(|| format!("`{address}` names no `jwks_uri`"))?;
+        Ok(document)
+    }
+
+    async fn fetch(&self, issuer: &str) -> Result<Jwks> {
+        let document = self.discover(issuer).await?;
+        let keys = document["jwks_uri"].as_str().with_context(|| format!("`{issuer}` names no `jwks_uri`"))?;
         Jwks::parse(&self.get(keys).await?).with_context(|| format!("`{keys}` is no key set"))
+    }
+
+    /// Posts a form, and reads the JSON of the answer.
+    pub(crate) async fn post(&self, address: &str, form: String) -> Result<Json> {
+        let url = reqwest::Url::parse(address).with_context(|| format!("`{address}` is no address"))?;
+        self.check_host(&url).await?;
+        let request = self
+            .client
+            .post(url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .body(form);
+        let response = request.send().await?.error_for_status()?;
+        serde_json::from_slice(&Self::read(response, address).await?)
+            .with_context(|| format!("`{address}` did not answer with JSON"))
     }
 
     async fn get(&self, address: &str) -> Result<Vec<u8>> {
         let url = reqwest::Url::parse(address).with_context(|| format!("`{address}` is no address"))?;
         self.check_host(&url).await?;
-        let mut response = self.client.get(url).send().await?.error_for_status()?;
+        let response = self.client.get(url).send().await?.error_for_status()?;
+        Self::read(response, address).await
+    }
+
+    async fn read(mut response: reqwest::Response, address: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if bytes.len() + chunk.len() > JWKS_BYTES_MAX {

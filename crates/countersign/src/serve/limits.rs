@@ -17,7 +17,11 @@ pub(crate) struct Limits {
     clients: Keyed<String>,
     refusals: Keyed<IpAddr>,
     applications: Keyed<String>,
+    passwords: Keyed<String>,
 }
+
+/// Passwords tried for one person and minute.
+const PASSWORDS_PER_MINUTE: u32 = 10;
 
 fn keyed<K: std::hash::Hash + Eq + Clone>(requests: u32, per: Duration) -> Keyed<K> {
     let requests = NonZeroU32::new(requests.max(1)).unwrap_or(NonZeroU32::MIN);
@@ -34,6 +38,7 @@ impl Limits {
             clients: keyed(settings.token_per_client_minute, minute),
             refusals: keyed(settings.refusals_per_address_minute, minute),
             applications: keyed(settings.graph_per_application_ten_seconds, Duration::from_secs(10)),
+            passwords: keyed(PASSWORDS_PER_MINUTE, minute),
         }
     }
 
@@ -59,10 +64,16 @@ impl Limits {
         self.graph(app_id).is_ok()
     }
 
+    /// Whether another password may be tried for a person.
+    pub(crate) fn password(&self, user: &str) -> bool {
+        self.passwords.check_key(&user.to_owned()).is_ok()
+    }
+
     /// Forgets whoever has been quiet: memory stays bounded by who is active.
     pub(crate) fn forget_idle(&self) {
         self.clients.retain_recent();
         self.refusals.retain_recent();
         self.applications.retain_recent();
+        self.passwords.retain_recent();
     }
 }

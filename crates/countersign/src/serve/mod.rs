@@ -3,6 +3,7 @@
 //! [`run`] reads as a table of contents. What happens to a token request is in [`token`], to a call of the API in
 //! [`graph`]; both work on the [`countersign_store::Store`].
 
+pub(crate) mod accounts;
 mod bearer;
 mod bootstrap;
 mod certificate;
@@ -16,7 +17,9 @@ pub(crate) mod init;
 mod issuers;
 mod keys;
 mod limits;
+pub(crate) mod load;
 mod log;
+mod managed_identity;
 mod passwords;
 mod peer;
 mod people;
@@ -47,6 +50,7 @@ pub(crate) struct Server {
     pub(crate) store: Store,
     pub(crate) keys: keys::Keys,
     pub(crate) limits: limits::Limits,
+    pub(crate) passwords: passwords::Passwords,
     pub(crate) tenants: tenants::Tenants,
     pub(crate) issuers: issuers::Issuers,
     pub(crate) used: token::UsedAssertions,
@@ -76,6 +80,7 @@ async fn serve(config: Config) -> Result<()> {
     let server = Arc::new(Server {
         keys: keys::Keys::open(&store, config.key_rotation_days, now).await?,
         limits: limits::Limits::new(&config.limits),
+        passwords: passwords::Passwords::new(),
         tenants: tenants::Tenants::default(),
         issuers: issuers::Issuers::new(&config)?,
         used: token::UsedAssertions::default(),
@@ -96,14 +101,16 @@ async fn serve(config: Config) -> Result<()> {
         async move { store.hear_others().await }
     });
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&server)));
+    let managed = managed_identity::start(&server).await?;
     tokio::spawn(stop_on_signal(handle.clone(), server.config.drain));
     crate::output::say(&format!("listening on {}", address_of(address)));
     let service = routes::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
     axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?;
 
-    others.abort();
-    housekeeping.abort();
-    let _ = (others.await, housekeeping.await);
+    for task in [Some(others), Some(housekeeping), managed].into_iter().flatten() {
+        task.abort();
+        let _ = task.await;
+    }
     if let Some(server) = Arc::into_inner(server) {
         server.store.close().await;
     }

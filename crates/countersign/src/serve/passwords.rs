@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::ids;
 
 /// Checks at the same time; more would take the cores from everything else.
-static CHECKS: Semaphore = Semaphore::const_new(2);
+const CHECKS_MAX: usize = 2;
 /// Letters that are not taken for one another.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
 /// Letters of a generated password: 120 bits.
@@ -29,18 +29,29 @@ pub(crate) fn hash(password: &str) -> Result<String> {
         .map_err(|error| anyhow!("cannot hash a password: {error}"))
 }
 
-/// Whether a password is the one of a hash. Without a hash the same work is done, so that nobody learns who exists.
-pub(crate) async fn verify(password: String, hash: Option<String>) -> bool {
-    let Ok(_permit) = CHECKS.acquire().await else { return false };
-    let check = tokio::task::spawn_blocking(move || match hash {
-        Some(hash) => PasswordHash::new(&hash)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()),
-        None => {
-            let _ = self::hash(&password);
-            false
-        }
-    });
-    check.await.unwrap_or(false)
+/// Checks passwords, a few at a time.
+pub(crate) struct Passwords {
+    checks: Semaphore,
+}
+
+impl Passwords {
+    pub(crate) fn new() -> Self {
+        Self { checks: Semaphore::new(CHECKS_MAX) }
+    }
+
+    /// Whether a password is the one of a hash. Without a hash the same work is done, so that nobody learns who exists.
+    pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> bool {
+        let Ok(_permit) = self.checks.acquire().await else { return false };
+        let check = tokio::task::spawn_blocking(move || match hash {
+            Some(hash) => PasswordHash::new(&hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()),
+            None => {
+                let _ = self::hash(&password);
+                false
+            }
+        });
+        check.await.unwrap_or(false)
+    }
 }
 
 #[cfg(test)]
@@ -52,8 +63,9 @@ mod tests {
         let password = generate().unwrap();
         let hash = hash(&password).unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
-        assert!(verify(password.clone(), Some(hash.clone())).await);
-        assert!(!verify(password.to_uppercase(), Some(hash)).await);
-        assert!(!verify(password, None).await);
+        let passwords = Passwords::new();
+        assert!(passwords.verify(password.clone(), Some(hash.clone())).await);
+        assert!(!passwords.verify(password.to_uppercase(), Some(hash)).await);
+        assert!(!passwords.verify(password, None).await);
     }
 }

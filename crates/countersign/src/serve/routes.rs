@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse as _;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use countersign_odata::edm::Version;
 use countersign_odata::error::ODataError;
 use countersign_token::claims::{V1_ISSUER_BASE, issuer};
@@ -19,6 +19,8 @@ use countersign_token::refusal::Refusal;
 use countersign_token::request::Endpoint;
 use serde_json::Value as Json;
 
+use super::people::authorize::parameters;
+use super::people::{authorize as sign_ins, device as devices, external};
 use super::token::TokenCall;
 use super::{Server, bearer, clock, graph, ids, log, peer, token};
 
@@ -37,6 +39,15 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/{tenant}/discovery/v2.0/keys", get(keys_v2))
         .route("/{tenant}/discovery/keys", get(keys_v1))
         .route("/common/discovery/instance", get(instance))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(authorize).post(authorize_form))
+        .route("/{tenant}/oauth2/authorize", get(authorize).post(authorize_form))
+        .route("/{tenant}/oauth2/v2.0/devicecode", post(device_code))
+        .route("/{tenant}/oauth2/devicecode", post(device_code))
+        .route("/signin", post(sign_in))
+        .route("/signin/external", post(sign_in_external))
+        .route("/signin/callback", get(sign_in_callback))
+        .route("/device", get(device).post(device_entered))
+        .route("/device/confirm", post(device_confirmed))
         .route("/v1.0", any(graph_v1))
         .route("/v1.0/", any(graph_v1))
         .route("/v1.0/{*path}", any(graph_v1))
@@ -255,4 +266,69 @@ async fn instance(State(server): App, RawQuery(query): RawQuery, uri: Uri, heade
     }
     let tenant: String = tenant.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(64).collect();
     json(StatusCode::OK, &discovery::instance_discovery(&base(&server, &uri, &headers), &tenant))
+}
+
+async fn begin_sign_in(server: &Server, tenant: &str, bytes: &[u8]) -> Response<Body> {
+    let parameters = parameters(bytes);
+    sign_ins::begin(server, &sign_ins::Request { tenant, parameters: &parameters, now: clock::now() }).await
+}
+
+async fn authorize(State(server): App, Path(tenant): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
+    begin_sign_in(&server, &tenant, query.unwrap_or_default().as_bytes()).await
+}
+
+async fn authorize_form(State(server): App, Path(tenant): Path<String>, body: Bytes) -> Response<Body> {
+    begin_sign_in(&server, &tenant, &body).await
+}
+
+async fn sign_in(
+    State(server): App,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let ip = peer::address(&server.config, peer, &headers);
+    sign_ins::submit(&server, &parameters(&body), ip, clock::now()).await
+}
+
+async fn sign_in_external(State(server): App, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let base = base(&server, &uri, &headers);
+    external::begin(&server, &parameters(&body), &base, clock::now()).await
+}
+
+async fn sign_in_callback(State(server): App, RawQuery(query): RawQuery) -> Response<Body> {
+    external::callback(&server, &parameters(query.unwrap_or_default().as_bytes()), clock::now()).await
+}
+
+async fn device_code(
+    State(server): App,
+    Path(tenant): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let now = clock::now();
+    let base = base(&server, &uri, &headers);
+    match devices::begin(&server, &tenant, &parameters(&body), &base, now).await {
+        Ok(codes) => json(StatusCode::OK, &codes),
+        Err(refusal) => refuse(&refusal, now),
+    }
+}
+
+async fn device(RawQuery(query): RawQuery) -> Response<Body> {
+    devices::ask(&parameters(query.unwrap_or_default().as_bytes()))
+}
+
+async fn device_entered(
+    State(server): App,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let ip = peer::address(&server.config, peer, &headers);
+    devices::enter(&server, &parameters(&body), ip, clock::now()).await
+}
+
+async fn device_confirmed(State(server): App, body: Bytes) -> Response<Body> {
+    devices::answer(&server, &parameters(&body), clock::now()).await
 }

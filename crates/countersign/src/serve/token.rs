@@ -125,7 +125,7 @@ async fn issue(
     check_client(&client, &tenant)?;
     match &request.grant {
         Grant::ClientCredentials => client_credentials(server, call, request, &tenant, &client, attempt).await,
-        _ => super::people::exchange(server, call, request, &tenant, &client, attempt).await,
+        _ => super::people::exchange::exchange(server, call, request, &tenant, &client, attempt).await,
     }
 }
 
@@ -250,6 +250,19 @@ async fn client_credentials(
     attempt: &mut Attempt,
 ) -> Result<Issued, Refusal> {
     let requested = request.target.as_ref().map(|target| target.resource.as_str()).unwrap_or_default();
+    app_only(server, call, tenant, client, requested, request.claims.wants_cae, attempt).await
+}
+
+/// A token that an application or a managed identity holds for itself.
+pub(crate) async fn app_only(
+    server: &Server,
+    call: &TokenCall<'_>,
+    tenant: &Tenant,
+    client: &Client,
+    requested: &str,
+    wants_cae: bool,
+    attempt: &mut Attempt,
+) -> Result<Issued, Refusal> {
     let resource = find_resource(server, tenant, requested, attempt).await?;
     let Some(principal) = &client.principal else {
         return Err(Refusal::missing_principal(&client.app_id, &tenant.id));
@@ -281,7 +294,7 @@ async fn client_credentials(
         roles: &roles,
         directory_roles: &principal.directory_roles,
         proof: attempt.proof,
-        cae: request.claims.wants_cae,
+        cae: wants_cae,
         issued_at: call.now,
         lifetime_seconds,
         uti: &uti,

@@ -1,0 +1,265 @@
+//! Codes and refresh tokens for tokens.
+
+use countersign_model::client::{Client, Resource};
+use countersign_model::time::{SECOND, Timestamp};
+use countersign_store::entity::USER;
+use countersign_store::{GrantState, Record, Tenant};
+use countersign_token::claims::{self, AccessToken, ClientIds, IdToken, UserPart, V1_ISSUER_BASE};
+use countersign_token::keys::TokenType;
+use countersign_token::pkce;
+use countersign_token::refusal::Refusal;
+use countersign_token::request::{Grant, TokenRequest};
+use serde_json::{Map, Value as Json, json};
+
+use super::{AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_LIFE, REFRESH_TOKEN, authorize, find, keep, text};
+use crate::serve::sign_in::{Attempt, Person};
+use crate::serve::token::{self, Issued, TokenCall};
+use crate::serve::{Server, directory, log};
+
+/// Scopes that are no resource's.
+const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+/// What is asked for when a client names no resource: our own API.
+const DEFAULT_RESOURCE: &str = "https://graph.microsoft.com";
+
+/// Gives tokens for a code or a refresh token.
+pub(crate) async fn exchange(
+    server: &Server,
+    call: &TokenCall<'_>,
+    request: &TokenRequest,
+    tenant: &Tenant,
+    client: &Client,
+    attempt: &mut Attempt,
+) -> Result<Issued, Refusal> {
+    let grant = redeem(server, request, tenant, client, call.now).await?;
+    let user_id = grant.user_id.as_deref().unwrap_or_default();
+    let scope = server.store.scope(tenant);
+    let mut scoped = server.store.read(&scope).await.map_err(token::transient)?;
+    let user = scoped.get(&USER, user_id).await.map_err(token::transient)?;
+    let user = user.filter(authorize::is_active).ok_or_else(Refusal::grant_revoked)?;
+    let roles = scoped.directory_roles(&user.id).await.map_err(token::transient)?;
+    attempt.person = Some(Person {
+        id: user.id.clone(),
+        name: user.text("displayName").unwrap_or_default().to_owned(),
+        user_principal_name: user.text("userPrincipalName").unwrap_or_default().to_owned(),
+        is_interactive: !matches!(request.grant, Grant::RefreshToken(_)),
+    });
+    // A refresh may ask for another resource; a code was asked for one.
+    let wanted = match &request.target {
+        Some(target) if !target.resource.is_empty() || !target.scopes.is_empty() => {
+            (target.resource.clone(), target.scopes.clone())
+        }
+        _ => split(text(&grant.body, "scope").unwrap_or_default()),
+    };
+    let requested = if wanted.0.is_empty() { DEFAULT_RESOURCE.to_owned() } else { wanted.0 };
+    let resource = token::find_resource(server, tenant, &requested, attempt).await?;
+    let Some(principal) = &client.principal else {
+        return Err(Refusal::missing_principal(&client.app_id, &tenant.id));
+    };
+    let granted = scoped.delegated_scopes(&principal.id, &resource.id, &user.id).await.map_err(token::transient)?;
+    drop(scoped);
+    let scopes = consented(client, &wanted.1, &granted)?;
+    let issued = issue(server, call, tenant, client, &resource, &requested, &user, &roles, &scopes, attempt).await?;
+    let asked: Vec<String> = text(&grant.body, "scope")
+        .unwrap_or_default()
+        .split_whitespace()
+        .chain(request.target.iter().flat_map(|target| target.scopes.iter().map(String::as_str)))
+        .map(str::to_owned)
+        .collect();
+    let asks = |scope: &str| asked.iter().any(|own| own == scope);
+    attempt.extra.insert("scope".into(), scopes.join(" ").into());
+    if asks("openid") {
+        let id_token = id_token(server, call, tenant, client, &user, &grant.body, attempt).await?;
+        attempt.extra.insert("id_token".into(), id_token.into());
+        attempt.extra.insert("client_info".into(), client_info(&user, tenant).into());
+    }
+    if asks("offline_access") {
+        let body = directory::object(json!({
+            "client_id": client.app_id,
+            "scope": text(&grant.body, "scope"),
+            "auth_time": grant.body.get("auth_time"),
+        }));
+        let expires = call.now.plus(REFRESH_LIFE);
+        let kept = keep(server, REFRESH_TOKEN, &tenant.id, Some(user.id.clone()), expires, body).await;
+        let token = kept.map_err(|error| {
+            log::error("sign-in", &format!("{error:#}"));
+            Refusal::transient()
+        })?;
+        attempt.extra.insert("refresh_token".into(), token.into());
+    }
+    Ok(issued)
+}
+
+/// The grant behind a request, checked and used up.
+async fn redeem(
+    server: &Server,
+    request: &TokenRequest,
+    tenant: &Tenant,
+    client: &Client,
+    now: Timestamp,
+) -> Result<GrantState, Refusal> {
+    let (kind, handle) = match &request.grant {
+        Grant::AuthorizationCode { code, .. } => (AUTHORIZATION_CODE, code),
+        Grant::RefreshToken(token) => (REFRESH_TOKEN, token),
+        Grant::DeviceCode(code) => (DEVICE_CODE, code),
+        other => return Err(Refusal::unsupported_grant(other.name())),
+    };
+    let found = find(server, kind, handle, now).await.map_err(token::transient)?;
+    let unknown = || match kind {
+        DEVICE_CODE => Refusal::device_code_expired(),
+        AUTHORIZATION_CODE => Refusal::code_redeemed(),
+        _ => Refusal::grant_expired(),
+    };
+    let grant = found.ok_or_else(unknown)?;
+    if grant.tenant_id != tenant.id || text(&grant.body, "client_id") != Some(&client.app_id) {
+        return Err(Refusal::grant_invalid());
+    }
+    match &request.grant {
+        Grant::AuthorizationCode { redirect_uri, code_verifier, .. } => {
+            if redirect_uri.as_deref() != text(&grant.body, "redirect_uri") {
+                return Err(Refusal::redirect_mismatch(redirect_uri.as_deref().unwrap_or_default(), &client.app_id));
+            }
+            let is_proven = match (text(&grant.body, "challenge"), code_verifier) {
+                (Some(challenge), Some(verifier)) => pkce::verify_s256(challenge, verifier),
+                (None, None) => true,
+                _ => false,
+            };
+            if !is_proven {
+                // Whoever tries a stolen code ends it.
+                server.store.take_grant(&grant.hash).await.map_err(token::transient)?;
+                return Err(Refusal::code_verifier_mismatch());
+            }
+        }
+        Grant::DeviceCode(_) => match text(&grant.body, "status") {
+            Some("approved") => {}
+            Some("declined") => return Err(Refusal::authorization_declined()),
+            _ => return Err(Refusal::authorization_pending()),
+        },
+        _ => {}
+    }
+    // Used once, also the refresh token, which comes back fresh (RFC 9700 section 4.14.2).
+    match server.store.take_grant(&grant.hash).await.map_err(token::transient)? {
+        true => Ok(grant),
+        false => Err(unknown()),
+    }
+}
+
+/// Resource and scopes of an authorization request: `https://graph.microsoft.com/User.Read openid`.
+fn split(scope: &str) -> (String, Vec<String>) {
+    let mut resource = String::new();
+    let mut scopes = Vec::new();
+    for one in scope.split_whitespace() {
+        match one.rsplit_once('/') {
+            Some((named, scope)) if !OF_OPENID.contains(&one) => {
+                resource = named.to_owned();
+                scopes.push(scope.to_owned());
+            }
+            _ => scopes.push(one.to_owned()),
+        }
+    }
+    (resource, scopes)
+}
+
+/// The scopes that are both wanted and granted. `.default` wants all that is granted.
+fn consented(client: &Client, wanted: &[String], granted: &[String]) -> Result<Vec<String>, Refusal> {
+    let of_resource: Vec<&String> = wanted.iter().filter(|scope| !OF_OPENID.contains(&scope.as_str())).collect();
+    let is_default = of_resource.is_empty() || of_resource.iter().any(|scope| scope.as_str() == ".default");
+    let scopes: Vec<String> = if is_default {
+        granted.to_vec()
+    } else {
+        let has = |scope: &&&String| granted.iter().any(|own| own.eq_ignore_ascii_case(scope));
+        if !of_resource.iter().all(|scope| has(&scope)) {
+            return Err(Refusal::consent_required(&client.app_id, &client.display_name));
+        }
+        of_resource.into_iter().cloned().collect()
+    };
+    if scopes.is_empty() {
+        return Err(Refusal::consent_required(&client.app_id, &client.display_name));
+    }
+    Ok(scopes)
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a token says has that many sources")]
+async fn issue(
+    server: &Server,
+    call: &TokenCall<'_>,
+    tenant: &Tenant,
+    client: &Client,
+    resource: &Resource,
+    requested: &str,
+    user: &Record,
+    roles: &[String],
+    scopes: &[String],
+    attempt: &mut Attempt,
+) -> Result<Issued, Refusal> {
+    let uti = claims::uti(attempt.request_id);
+    let lifetime_seconds = i64::from(server.config.token_lifetime_seconds) - 1;
+    let access = AccessToken {
+        version: resource.token_version,
+        issuer_base: if resource.token_version == 1 { V1_ISSUER_BASE } else { call.base },
+        tenant_id: &tenant.id,
+        client: ClientIds {
+            app_id: &client.app_id,
+            principal_id: client.principal.as_ref().map_or("", |principal| &principal.id),
+            display_name: &client.display_name,
+        },
+        audience: claims::audience(resource, requested),
+        roles: &[],
+        directory_roles: roles,
+        proof: attempt.proof,
+        cae: false,
+        issued_at: call.now,
+        lifetime_seconds,
+        uti: &uti,
+        user: Some(user_part(user, scopes)),
+    };
+    let token = token::sign(server, tenant, &access, resource.token_version, call.now).await?;
+    attempt.token_id = Some(uti);
+    Ok(Issued { token, lifetime_seconds, resource: requested.to_owned() })
+}
+
+fn user_part<'a>(user: &'a Record, scopes: &'a [String]) -> UserPart<'a> {
+    UserPart {
+        oid: &user.id,
+        name: user.text("displayName").unwrap_or_default(),
+        upn: user.text("userPrincipalName").unwrap_or_default(),
+        scopes,
+    }
+}
+
+async fn id_token(
+    server: &Server,
+    call: &TokenCall<'_>,
+    tenant: &Tenant,
+    client: &Client,
+    user: &Record,
+    grant: &Map<String, Json>,
+    attempt: &Attempt,
+) -> Result<String, Refusal> {
+    let uti = claims::uti(attempt.request_id);
+    let auth_time = grant.get("auth_time").and_then(Json::as_i64).map_or(call.now, Timestamp);
+    let token = IdToken {
+        issuer_base: call.base,
+        tenant_id: &tenant.id,
+        app_id: &client.app_id,
+        user: user_part(user, &[]),
+        roles: &[],
+        nonce: text(grant, "nonce"),
+        auth_time,
+        issued_at: call.now,
+        lifetime_seconds: 3_600,
+        uti: &uti,
+    };
+    let key = token::signing_key(server, tenant, call.now).await?;
+    debug_assert!(auth_time <= call.now.plus(SECOND));
+    key.sign(&token, TokenType::V2).map_err(|error| {
+        log::error("keys", &error);
+        Refusal::transient()
+    })
+}
+
+/// What MSAL calls the account's home.
+fn client_info(user: &Record, tenant: &Tenant) -> String {
+    use base64::Engine as _;
+    let info = json!({ "uid": user.id, "utid": tenant.id }).to_string();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(info)
+}
