@@ -3,16 +3,22 @@
 //! Each rule is a function from what it looks at to complaints, so that its tests can show it failing. What it looks
 //! at is read here, once: `cargo metadata`, and the text of every file of the project.
 
+mod confined;
 mod dependencies;
 mod documents;
 mod edges;
 mod purity;
+mod source;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+use self::dependencies::Deny;
+use crate::command::output;
 
 /// A file with its path from the root, with `/` on every system.
 #[derive(Debug)]
@@ -56,7 +62,7 @@ pub(crate) struct Resolve {
     pub(crate) nodes: Vec<Node>,
 }
 
-/// A package that is built, with what it is built with.
+/// A package that is built, with what it is built with: see [`Metadata::keep_built`].
 #[derive(Debug, Deserialize)]
 pub(crate) struct Node {
     pub(crate) id: String,
@@ -76,18 +82,47 @@ pub(crate) struct DependencyKind {
 }
 
 impl Metadata {
-    fn read(root: &Path) -> Result<Metadata> {
-        let output = Command::new("cargo")
-            .args(["metadata", "--format-version", "1", "--locked"])
-            .current_dir(root)
-            .output()
-            .context("cannot run `cargo metadata`")?;
+    /// What is built for any of `targets`, tests and benchmarks included.
+    fn read(root: &Path, targets: &[String]) -> Result<Metadata> {
+        let metadata = output(
+            Command::new("cargo").args(["metadata", "--format-version", "1", "--locked"]).current_dir(root),
+        )?;
+        let mut metadata: Metadata =
+            serde_json::from_str(&metadata).context("cannot read what `cargo metadata` says")?;
+        let tree = output(
+            Command::new("cargo")
+                .args(["tree", "--workspace", "--locked", "--edges", "normal,build,dev"])
+                .args(["--prefix", "none", "--format", "{p}"])
+                .args(targets.iter().flat_map(|target| ["--target", target]))
+                .current_dir(root),
+        )?;
+        metadata.keep_built(&tree)?;
+        Ok(metadata)
+    }
+
+    /// Leaves in the graph what `cargo tree` lists. `cargo metadata` alone says too much: it follows features that
+    /// nobody asked for (`x?/y` brings it `x`), and so it once knew of a `ring` that was never built.
+    fn keep_built(&mut self, tree: &str) -> Result<()> {
+        let listed: HashSet<(&str, &str)> = tree
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split(' ');
+                Some((words.next()?, words.next()?.strip_prefix('v')?))
+            })
+            .collect();
+        let is_built =
+            |package: &&Package| listed.contains(&(package.name.as_str(), package.version.as_str()));
+        let built: HashSet<String> =
+            self.packages.iter().filter(is_built).map(|package| package.id.clone()).collect();
         ensure!(
-            output.status.success(),
-            "`cargo metadata` failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
+            listed.len() == built.len() && self.workspace_members.iter().all(|member| built.contains(member)),
+            "`cargo tree` and `cargo metadata` do not speak of the same packages"
         );
-        serde_json::from_slice(&output.stdout).context("cannot read what `cargo metadata` says")
+        self.resolve.nodes.retain(|node| built.contains(&node.id));
+        for node in &mut self.resolve.nodes {
+            node.deps.retain(|dependency| built.contains(&dependency.pkg));
+        }
+        Ok(())
     }
 
     /// The crates of the workspace.
@@ -102,16 +137,17 @@ impl Metadata {
 
 /// Checks every rule and prints all complaints.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let metadata = Metadata::read(root)?;
-    let files = files(root)?;
     let deny = std::fs::read_to_string(root.join("deny.toml")).context("cannot read `deny.toml`")?;
-    let deny = toml::from_str(&deny).context("cannot read `deny.toml`")?;
+    let deny: Deny = toml::from_str(&deny).context("cannot read `deny.toml`")?;
+    let metadata = Metadata::read(root, deny.targets())?;
+    let files = files(root)?;
     let complaints: Vec<String> = [
         edges::allowed(&metadata),
         edges::names(&metadata),
         edges::lints(&metadata, root)?,
         purity::dependencies(&metadata),
         purity::sources(&files),
+        confined::calls(&files),
         documents::decisions(&files),
         documents::links(&files),
         documents::readme(&files),
@@ -229,10 +265,32 @@ mod tests {
     #[test]
     fn the_project_itself_is_read() {
         let root = crate::root();
-        let metadata = Metadata::read(&root).unwrap();
+        let metadata = Metadata::read(&root, &[]).unwrap();
         assert!(metadata.members().any(|package| package.name == "xtask"));
+        assert!(metadata.resolve.nodes.len() > metadata.workspace_members.len());
         let files = files(&root).unwrap();
         assert!(files.iter().any(|file| file.path == "crates/model/src/lib.rs" && file.text.contains("//!")));
         assert!(!files.iter().any(|file| file.path.starts_with("target/")));
+    }
+
+    #[test]
+    fn what_is_only_named_is_not_built() {
+        let packages = || {
+            example::metadata(&[
+                ("countersign", "0.1.0", &["rustls"]),
+                ("rustls", "1.0.0", &["ring", "aws-lc-rs"]),
+                ("ring", "0.17.14", &[]),
+                ("aws-lc-rs", "1.19.0", &[]),
+            ])
+        };
+        let mut kept = packages();
+        kept.keep_built("countersign v0.1.0 (/a)\n\nrustls v1.0.0\naws-lc-rs v1.19.0\nrustls v1.0.0 (*)\n")
+            .unwrap();
+        let ids: Vec<&str> = kept.resolve.nodes.iter().map(|node| node.id.as_str()).collect();
+        assert_eq!(ids, ["countersign@0.1.0", "rustls@1.0.0", "aws-lc-rs@1.19.0"]);
+        assert_eq!(kept.resolve.nodes[1].deps.len(), 1);
+        for partial in ["", "rustls v1.0.0\n", "countersign v0.1.0 (/a)\nunknown v1.0.0\n"] {
+            assert!(packages().keep_built(partial).is_err(), "{partial}");
+        }
     }
 }

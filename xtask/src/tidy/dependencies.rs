@@ -13,8 +13,22 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/";
 /// The part of `deny.toml` that is read here.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Deny {
+    #[serde(default)]
+    graph: Graph,
     licenses: Licenses,
     bans: Bans,
+}
+
+impl Deny {
+    /// The systems that the product is built for.
+    pub(crate) fn targets(&self) -> &[String] {
+        &self.graph.targets
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Graph {
+    targets: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,7 +72,7 @@ impl Named {
     }
 }
 
-/// Packages that are built, for whatever target.
+/// Packages that are built, for any of the targets.
 fn built(metadata: &Metadata) -> impl Iterator<Item = &Package> {
     let ids: HashSet<&str> = metadata.resolve.nodes.iter().map(|node| node.id.as_str()).collect();
     metadata.packages.iter().filter(move |package| ids.contains(package.id.as_str()))

@@ -1,17 +1,21 @@
-//! Crates below the binary do no I/O, ask no clock and wait for nothing: neither through what they depend on nor in
-//! their own source. Tests may.
+//! Pure crates do no I/O, ask no clock, draw no chance and wait for nothing: neither through what they depend on nor in
+//! their own source. Tests may. Below the binary, the store alone is not pure: a database is what it is about.
 
 use std::collections::HashSet;
 
+use super::source::{is_test, product_lines, says};
 use super::{File, Metadata};
 
 /// Folders of the crates that are pure.
-const PURE: [&str; 6] = ["model", "logs", "enrichment", "detection", "patterns", "simulation"];
+const PURE: [&str; 8] =
+    ["model", "logs", "enrichment", "detection", "patterns", "simulation", "odata", "token"];
 
 /// What no pure crate may be built with, however far down.
-const IMPURE_DEPENDENCIES: [&str; 16] = [
+const IMPURE_DEPENDENCIES: [&str; 18] = [
     "actix-rt",
     "async-std",
+    // A source of chance.
+    "aws-lc-rs",
     "axum",
     "chrono",
     "ctrlc",
@@ -23,20 +27,24 @@ const IMPURE_DEPENDENCIES: [&str; 16] = [
     "rustls",
     "smol",
     "socket2",
+    "sqlx",
     "tokio",
     "tracing",
     "ureq",
 ];
 
 /// Crates that a pure crate is built with all the same, and why that does no harm.
-const EXCEPTIONS: [(&str, &str, &str); 1] = [(
-    "patterns",
-    "chrono",
-    "rsigma-eval reads time stamps with it; clippy.toml forbids the functions of it that ask the clock",
-)];
+const EXCEPTIONS: [(&str, &str, &str); 2] = [
+    (
+        "patterns",
+        "chrono",
+        "rsigma-eval reads time stamps with it; clippy.toml forbids the functions of it that ask the clock",
+    ),
+    ("token", "aws-lc-rs", "signs and checks; of its source of chance see EXCEPTED_WORDS"),
+];
 
 /// What no pure crate may say, with the reason.
-const IMPURE_WORDS: [(&str, &str); 22] = [
+const IMPURE_WORDS: [(&str, &str); 27] = [
     ("std::fs", "reads files: take bytes"),
     ("std::env", "reads the environment: take an argument"),
     ("std::process", "starts or ends processes"),
@@ -55,11 +63,23 @@ const IMPURE_WORDS: [(&str, &str); 22] = [
     ("Zoned::now", "asks the clock: take `now` as an argument"),
     ("Utc::now", "asks the clock: take `now` as an argument"),
     ("Local::now", "asks the clock: take `now` as an argument"),
+    ("OffsetDateTime::now_utc", "asks the clock: take `now` as an argument"),
+    ("Uuid::now_v7", "asks the clock: take the id as an argument"),
+    ("Uuid::new_v4", "draws chance: take the id as an argument"),
+    ("SystemRandom", "draws chance: take bytes as an argument"),
+    ("rand::fill", "draws chance: take bytes as an argument"),
     ("println!", "prints: return the text"),
     ("eprintln!", "prints: return the text"),
     ("print!", "prints: return the text"),
     ("eprint!", "prints: return the text"),
 ];
+
+/// Words that one file may say all the same, and why.
+const EXCEPTED_WORDS: [(&str, &str, &str); 1] = [(
+    "crates/token/src/keys.rs",
+    "SystemRandom",
+    "keys and signatures are made of chance, or they are worth nothing; that is all the token service draws itself",
+)];
 
 /// Modules of `std` that may also be taken in by `use std::{…}`.
 const IMPURE_MODULES: [&str; 4] = ["fs", "env", "process", "thread"];
@@ -102,7 +122,9 @@ pub(crate) fn sources(files: &[File]) -> Vec<String> {
         for (number, line) in product_lines(&file.text) {
             let code = line.split("//").next().unwrap_or_default();
             for (word, reason) in IMPURE_WORDS {
-                if says(code, word) {
+                let is_excepted =
+                    EXCEPTED_WORDS.iter().any(|(of, what, _)| *of == file.path && *what == word);
+                if says(code, word) && !is_excepted {
                     complaints.push(format!("{}:{number}: `{word}` {reason}", file.path));
                 }
             }
@@ -117,27 +139,7 @@ pub(crate) fn sources(files: &[File]) -> Vec<String> {
 }
 
 fn is_pure_source(path: &str) -> bool {
-    PURE.iter().any(|name| path.starts_with(&format!("crates/{name}/src/"))) && !path.ends_with("/tests.rs")
-}
-
-/// Lines with their numbers, up to the tests, which stand at the end of a file.
-fn product_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut lines = text.lines().enumerate().peekable();
-    std::iter::from_fn(move || {
-        let (at, line) = lines.next()?;
-        let opens_tests = line.trim() == "#[cfg(test)]"
-            && lines.peek().is_some_and(|(_, next)| next.contains("mod ") && next.trim_end().ends_with('{'));
-        (!opens_tests).then_some((at + 1, line))
-    })
-}
-
-/// True when `code` holds `word` as a word of its own.
-fn says(code: &str, word: &str) -> bool {
-    let is_name = |character: char| character.is_alphanumeric() || character == '_';
-    code.match_indices(word).any(|(at, _)| {
-        let after = code[at + word.len()..].chars().next();
-        !code[..at].ends_with(is_name) && !after.is_some_and(is_name)
-    })
+    PURE.iter().any(|name| path.starts_with(&format!("crates/{name}/src/"))) && !is_test(path)
 }
 
 #[cfg(test)]
@@ -161,6 +163,25 @@ mod tests {
         let mut packages = metadata(&[("countersign-logs", "0.1.0", &["tokio"]), ("tokio", "1.54.1", &[])]);
         packages.resolve.nodes[0].deps[0].dep_kinds[0].kind = Some("dev".to_owned());
         assert_eq!(dependencies(&packages), [] as [String; 0]);
+    }
+
+    #[test]
+    fn the_token_service_signs_and_draws_its_keys_and_nothing_else() {
+        let packages =
+            |krate: &'static str| metadata(&[(krate, "0.1.0", &["aws-lc-rs"]), ("aws-lc-rs", "1.19.0", &[])]);
+        assert_eq!(dependencies(&packages("countersign-token")), [] as [String; 0]);
+        assert_eq!(dependencies(&packages("countersign-store")), [] as [String; 0], "it is not pure");
+        assert_eq!(
+            dependencies(&packages("countersign-odata")),
+            ["crate `odata` is pure but is built with `aws-lc-rs`"]
+        );
+        let draws = "let random = SystemRandom::new();\n";
+        assert_eq!(sources(&[file("crates/token/src/keys.rs", draws)]), [] as [String; 0]);
+        assert_eq!(
+            sources(&[file("crates/token/src/claims.rs", draws)]),
+            ["crates/token/src/claims.rs:1: `SystemRandom` draws chance: take bytes as an argument"]
+        );
+        assert_eq!(sources(&[file("crates/token/src/keys.rs", "SystemTime::now()\n")]).len(), 1);
     }
 
     #[test]
