@@ -188,7 +188,7 @@ impl RawConfig {
 
     fn parse(text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let place = line.map_or(String::new(), |line| format!("line {line}: "));
             anyhow::anyhow!("{place}{}", error.message())
         })

@@ -254,3 +254,142 @@ pub(crate) fn verdict(access: &Access, held: Held<'_>) -> Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::serve::graph::routes::ROUTES;
+
+    /// What each role may, as the reference says it, in classes of routes: r risk is read, d decided on; l logs; a
+    /// applications are read, A changed, C created; g permissions are granted to people's clients, G to applications; o roles
+    /// are read, O assigned; t the tenant; u users are read, U changed.
+    const EXPECTED: [(&str, &str); 13] = [
+        ("Global Administrator", "rdlaACgGoOtuU"),
+        ("Global Reader", "rlaotu"),
+        ("Security Administrator", "rdlaotu"),
+        ("Security Operator", "rdlaotu"),
+        ("Security Reader", "rlaotu"),
+        ("Conditional Access Administrator", "aotu"),
+        ("Application Administrator", "aACgotu"),
+        ("Cloud Application Administrator", "aACgotu"),
+        ("Application Developer", "aCotu"),
+        ("Privileged Role Administrator", "agGoOtu"),
+        ("Reports Reader", "laotu"),
+        ("Attribute Assignment Administrator", ""),
+        ("Attribute Assignment Reader", ""),
+    ];
+
+    /// The class of a route, told from its method and path alone: not from the table under test.
+    fn class(method: &str, path: &str) -> char {
+        let reads = method == "GET";
+        let has = |part: &str| path.contains(part);
+        match path.split('/').next().unwrap_or_default() {
+            "identityProtection" if reads => 'r',
+            "identityProtection" => 'd',
+            "auditLogs" => 'l',
+            "roleManagement" if reads => 'o',
+            "roleManagement" => 'O',
+            "directoryRoles" | "directoryRoleTemplates" => 'o',
+            "organization" | "subscribedSkus" => 't',
+            "users" if reads => 'u',
+            "users" => 'U',
+            "me" => 'm',
+            _ if has("memberOf") => 'o',
+            _ if reads => 'a',
+            "oauth2PermissionGrants" => 'g',
+            _ if has("appRoleAssign") => 'G',
+            "applications" | "servicePrincipals" if method == "POST" && !path.contains('/') => 'C',
+            _ => 'A',
+        }
+    }
+
+    fn all_permissions() -> Vec<String> {
+        PERMISSIONS.iter().map(|permission| permission.name.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_role_may_on_every_route_what_the_reference_says() {
+        let granted = all_permissions();
+        assert_eq!(EXPECTED.map(|(name, _)| name), *ROLES.iter().map(|role| role.name).collect::<Vec<_>>());
+        for (role, (name, classes)) in ROLES.iter().zip(EXPECTED) {
+            let held = [role.id.to_owned()];
+            for route in ROUTES {
+                let class = class(route.method, route.path);
+                let expected = class == 'm' || classes.contains(class);
+                let is_allowed = verdict(route.access, Held::Person(&granted, &held)) == Verdict::Allowed;
+                assert_eq!(is_allowed, expected, "{name}: {} {} ({class})", route.method, route.path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_person_needs_the_permission_as_well_as_the_role() {
+        let roles = [GLOBAL_ADMINISTRATOR.id.to_owned()];
+        for route in ROUTES.iter().filter(|route| !route.access.permissions.is_empty()) {
+            assert_eq!(verdict(route.access, Held::Person(&[], &roles)), Verdict::Denied, "{}", route.path);
+            for permission in route.access.permissions {
+                let granted = [permission.name.to_owned()];
+                let verdict = verdict(route.access, Held::Person(&granted, &roles));
+                assert_eq!(verdict, Verdict::Allowed, "{} with {}", route.path, permission.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_application_may_with_any_listed_permission_and_with_no_other() {
+        for route in ROUTES.iter().filter(|route| !route.access.permissions.is_empty()) {
+            for permission in PERMISSIONS {
+                let granted = [permission.name.to_owned()];
+                let is_listed = route.access.permissions.iter().any(|listed| listed.name == permission.name);
+                let expected = match (is_listed, route.access.owned) {
+                    (true, _) => Verdict::Allowed,
+                    (false, true) if permission.name == APPLICATION_READ_WRITE_OWNED_BY.name => Verdict::IfOwner,
+                    _ => Verdict::Denied,
+                };
+                let verdict = verdict(route.access, Held::Application(&granted));
+                assert_eq!(verdict, expected, "{} {} with {}", route.method, route.path, permission.name);
+            }
+        }
+    }
+
+    /// The table as people read it.
+    fn page() -> String {
+        let mut page = "# Who may do what
+
+Made from `crates/countersign/src/serve/graph/access.rs` by its test; do not edit. An application needs one of the
+permissions, a person one of the permissions in their token and one of the roles. A Global Administrator holds every role, a
+Global Reader every role for what only reads.
+
+| | Permissions | Roles | Owners |
+|---|---|---|---|
+"
+        .to_owned();
+        for route in ROUTES {
+            let permissions: Vec<&str> = route.access.permissions.iter().map(|permission| permission.name).collect();
+            let roles: Vec<&str> = route.access.roles.iter().map(|role| role.name).collect();
+            let list = |names: Vec<&str>, none: &str| if names.is_empty() { none.to_owned() } else { names.join(", ") };
+            let _ = writeln!(
+                page,
+                "| `{} /{}` | {} | {} | {} |",
+                route.method,
+                route.path,
+                list(permissions, "any token"),
+                list(roles, if route.access.permissions.is_empty() { "anybody" } else { "Global Administrator" }),
+                if route.access.owned { "yes" } else { "" }
+            );
+        }
+        page
+    }
+
+    #[test]
+    fn the_page_of_permissions_is_true() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/permissions.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, page()).unwrap();
+        }
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        assert_eq!(written, page(), "run this test with UPDATE_DOCS=1");
+    }
+}

@@ -387,18 +387,19 @@ fn matches(template: &str, pieces: &[Piece]) -> Option<Vec<Param>> {
     template.next().is_none().then_some(params)
 }
 
+/// The first segment behind which no route goes on.
 fn first_unknown(pieces: &[Piece]) -> String {
-    let names = pieces.iter().filter_map(|piece| match piece {
-        Piece::Name(name) => Some(name.as_str()),
-        Piece::Key(_) => None,
-    });
     let mut last = "";
-    for (at, name) in names.enumerate() {
-        last = name;
-        let is_known = ROUTES.iter().any(|route| {
-            route.path.split('/').filter(|part| !part.starts_with('{')).nth(at).is_some_and(|part| part.eq_ignore_ascii_case(name))
+    for (at, piece) in pieces.iter().enumerate() {
+        let known = &pieces[..=at];
+        if let Piece::Name(name) = piece {
+            last = name;
+        }
+        let goes_on = ROUTES.iter().any(|route| {
+            let parts: Vec<&str> = route.path.split('/').take(known.len()).collect();
+            parts.len() == known.len() && matches(&parts.join("/"), known).is_some()
         });
-        if !is_known {
+        if !goes_on {
             break;
         }
     }
