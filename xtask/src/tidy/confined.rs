@@ -24,8 +24,10 @@ const CONFINED: [Confined; 2] = [
             "crates/store/src/tenants.rs",
             // Where somebody signs in to the tenant or was found to have done so, or where the operator works on the
             // data itself.
+            "crates/countersign/src/serve/accounts.rs",
             "crates/countersign/src/serve/bearer.rs",
             "crates/countersign/src/serve/init.rs",
+            "crates/countersign/src/serve/load.rs",
             "crates/countersign/src/serve/managed_identity.rs",
             "crates/countersign/src/serve/mod.rs",
             "crates/countersign/src/serve/people/authorize.rs",

@@ -190,6 +190,7 @@ async fn perform(call: &Call<'_>, operation: Operation) -> Result<Answer, ODataE
         Operation::GetRoleDefinition => roles::get(call, roles::Shape::Definition),
         Operation::ListDirectoryRoles => roles::list(call, roles::Shape::Role),
         Operation::GetDirectoryRole => roles::get(call, roles::Shape::Role),
+        Operation::ListRoleMembers => relations::list_role_members(call).await,
         Operation::ListDirectoryRoleTemplates => roles::list(call, roles::Shape::Template),
         Operation::GetDirectoryRoleTemplate => roles::get(call, roles::Shape::Template),
         Operation::ListOrganization => organization::list_organization(call),

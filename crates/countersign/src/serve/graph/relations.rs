@@ -3,8 +3,8 @@
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
 use countersign_store::entity::{
-    APP_ROLE_ASSIGNMENT, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, SERVICE_PRINCIPAL,
-    USER,
+    APP_ROLE_ASSIGNMENT, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, ROLE_ASSIGNMENT,
+    SERVICE_PRINCIPAL, USER,
 };
 use countersign_store::{Listing, Record, Scoped};
 use serde_json::{Map, Value as Json, json};
@@ -21,6 +21,8 @@ use crate::serve::ids;
 
 /// Federated credentials of one object.
 const FEDERATED_MAX: i64 = 20;
+/// Members of a role that are listed.
+const ROLE_MEMBERS_MAX: usize = 999;
 /// Characters of their properties.
 const FEDERATED_CHARACTERS_MAX: usize = 600;
 
@@ -75,6 +77,19 @@ pub(crate) async fn list_member_of(call: &Call<'_>) -> Result<Answer, ODataError
     let held = scoped.directory_roles(&record.id).await.map_err(failed)?;
     let values = held.iter().filter_map(|id| roles::directory_role(id)).collect();
     Ok(Answer::ok(collections::page_of(call, "directoryObjects", values, None, None)))
+}
+
+/// `GET /directoryRoles/{id}/members`
+pub(crate) async fn list_role_members(call: &Call<'_>) -> Result<Answer, ODataError> {
+    let id = call.id(0).to_ascii_lowercase();
+    if roles::directory_role(&id).is_none() {
+        return Err(ODataError::not_found(&id));
+    }
+    let mut scoped = call.read().await?;
+    let listing = Listing { within: vec![("role_definition_id", &id)], top: ROLE_MEMBERS_MAX, ..Listing::default() };
+    let assignments = scoped.list(&ROLE_ASSIGNMENT, &listing).await.map_err(failed)?.records;
+    let ids = assignments.iter().filter_map(|one| one.text("principalId")).map(str::to_owned).collect();
+    objects(call, &mut scoped, ids).await
 }
 
 /// `GET /directoryObjects/{id}`

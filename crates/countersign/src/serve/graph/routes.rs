@@ -145,6 +145,7 @@ pub(crate) enum Operation {
     GetRoleDefinition,
     ListDirectoryRoles,
     GetDirectoryRole,
+    ListRoleMembers,
     ListDirectoryRoleTemplates,
     GetDirectoryRoleTemplate,
     ListOrganization,
@@ -275,6 +276,7 @@ pub(crate) static ROUTES: &[Route] = &[
 
     route("GET", "directoryRoles", Op::ListDirectoryRoles, &READ_ROLES),
     route("GET", "directoryRoles/{id}", Op::GetDirectoryRole, &READ_ROLES),
+    route("GET", "directoryRoles/{id}/members", Op::ListRoleMembers, &READ_ROLES),
     route("GET", "directoryRoleTemplates", Op::ListDirectoryRoleTemplates, &READ_ROLES),
     route("GET", "directoryRoleTemplates/{id}", Op::GetDirectoryRoleTemplate, &READ_ROLES),
 
