@@ -29,6 +29,16 @@ EXPECTED = {
     700211: (401, "invalid_client"),  # … its issuer
     700212: (401, "invalid_client"),  # … its audience
     700213: (401, "invalid_client"),  # … its subject
+    50011: (400, "invalid_request"),  # redirect address
+    50148: (400, "invalid_grant"),  # verifier of PKCE
+    50173: (400, "invalid_grant"),  # revoked, or the person is disabled
+    54005: (400, "invalid_grant"),  # code used already
+    65001: (400, "invalid_grant"),  # nobody consented
+    70000: (400, "invalid_grant"),  # of another client or tenant
+    70008: (400, "invalid_grant"),  # unknown or used refresh token
+    70016: (400, "authorization_pending"),
+    70019: (400, "authorization_declined"),
+    70020: (400, "expired_token"),  # unknown or used device code
 }
 
 TIMESTAMP = "%Y-%m-%d %H:%M:%SZ"

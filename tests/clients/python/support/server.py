@@ -10,6 +10,7 @@ import queue
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -117,6 +118,8 @@ class Server:
     ca: str = ""
     port: int = 0
     process: subprocess.Popen | None = None
+    # What `serve --config` is given, if anything.
+    configuration: str = ""
 
     def __post_init__(self) -> None:
         # Whoever issues foreign tokens for workload identity federation: see support/issuer.py.
@@ -168,24 +171,43 @@ class Server:
             self.arguments(*words), capture_output=True, text=True, timeout=START_SECONDS, stdin=subprocess.DEVNULL
         )
 
+    def done(self, *words: str) -> str:
+        """What a command prints that must succeed."""
+        done = self.run(*words)
+        if done.returncode != 0:
+            raise Unusable(f"`countersign {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def analyze(self, *words: str) -> subprocess.CompletedProcess:
+        """Runs `analyze`, whose `--into` takes the database from the environment."""
+        database = {"COUNTERSIGN_DATABASE": self.database} if self.database else {}
+        return subprocess.run(
+            [binary(), "analyze", *words], capture_output=True, text=True, timeout=START_SECONDS,
+            stdin=subprocess.DEVNULL, env=os.environ | database,
+        )
+
+    def make_tenant(self, name: str, *more: str) -> Tenant:
+        """`init` for the first one, `tenant create` for the others."""
+        words = ["tenant", "create"] if self.tenants else ["init"]
+        document = json.loads(self.done(*words, "--tenant-name", name, "--json", *more))
+        self.tenants.append(Tenant.parse(name, document))
+        self.ca = document["caCertificate"]
+        return self.tenants[-1]
+
     def make_tenants(self) -> None:
-        """`init` for Contoso, `tenant create` for Fabrikam."""
-        for name, words in [
-            ("Contoso", ["init", "--tenant-name", "Contoso", "--json"]),
-            ("Fabrikam", ["tenant", "create", "--name", "Fabrikam", "--json"]),
-        ]:
-            done = self.run(*words)
-            if done.returncode != 0:
-                raise Unusable(f"`countersign {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
-            document = json.loads(done.stdout)
-            self.tenants.append(Tenant.parse(name, document))
-            self.ca = document["caCertificate"]
+        self.make_tenant("Contoso")
+        self.make_tenant("Fabrikam")
 
     def start(self) -> None:
         """Runs `serve` and waits until it says that it listens."""
         log = self.log.open("ab")
+        words = ["serve", "--listen", f"127.0.0.1:{self.port}"]
+        if self.configuration:
+            file = self.folder / "countersign.toml"
+            file.write_text(self.configuration)
+            words += ["--config", str(file)]
         self.process = subprocess.Popen(
-            self.arguments("serve", "--listen", f"127.0.0.1:{self.port}"),
+            self.arguments(*words),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment(),
         )
         ready: queue.Queue[str | None] = queue.Queue()
@@ -222,6 +244,28 @@ class Server:
 
     def log_tail(self, lines: int = 40) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+
+@contextlib.contextmanager
+def own_server(kind: str, *, second: bool = True) -> Iterator[Server]:
+    """A server of its own, set up and not started; it is stopped afterwards, should it run."""
+    with tempfile.TemporaryDirectory(prefix="countersign-") as folder, own_database(kind) as database:
+        server = Server(Path(folder), database)
+        server.make_tenant("Contoso")
+        if second:
+            server.make_tenant("Fabrikam")
+        try:
+            yield server
+        finally:
+            if server.process is not None:
+                server.stop()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @contextlib.contextmanager
