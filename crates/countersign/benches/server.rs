@@ -133,7 +133,7 @@ async fn load(server: &Server, authority: &Path, path: &str, form: &str) -> Outc
     for task in tasks {
         answers += task.await?;
     }
-    Ok(Load { answers, cpu: cpu_of(pid)? - cpu, wall: start.elapsed() })
+    Ok(Load { answers, cpu: cpu_of(pid)?.checked_sub(cpu).unwrap(), wall: start.elapsed() })
 }
 
 /// Signatures per second of one core, with nothing around them.
@@ -155,7 +155,10 @@ fn raw_rate(algorithm: Algorithm) -> Outcome<f64> {
 
 async fn tokens() -> Outcome<()> {
     println!("\nTokens by client secret over TLS, {CONNECTIONS} connections, sign-in record durable");
-    println!("{:<8} {:>12} {:>14} {:>9} {:>16} {:>9}", "", "raw/s", "tokens/CPU-s", "ratio", "oidc-provider", "times");
+    println!(
+        "{:<8} {:>12} {:>14} {:>9} {:>16} {:>9}",
+        "", "raw/s", "tokens/CPU-s", "ratio", "oidc-provider", "times"
+    );
     for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
         let raw = raw_rate(algorithm)?;
         let folder = TempDir::new()?;
@@ -163,7 +166,8 @@ async fn tokens() -> Outcome<()> {
         let created = init(&data, algorithm.name(), None)?;
         let server = serve(&data, None)?;
         let authority = data.join("ca.pem");
-        let text = |pointer: &str| created.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |pointer: &str| created.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default",
             text("/adminApp/clientId"),
@@ -256,19 +260,16 @@ fn seed(is_postgres: bool) -> [String; 2] {
 async fn fill(data: &Path, database: Option<&str>, tenant_id: &str) -> Outcome<()> {
     for statement in seed(database.is_some()) {
         let statement = sqlx::AssertSqlSafe(statement);
-        match database {
-            Some(url) => {
-                let pool = sqlx::PgPool::connect(url).await?;
-                sqlx::query(statement).bind(tenant_id).execute(&pool).await?;
-                sqlx::query("analyze").execute(&pool).await?;
-                pool.close().await;
-            }
-            None => {
-                let file = format!("sqlite://{}", data.join("countersign.db").display());
-                let pool = sqlx::SqlitePool::connect(&file).await?;
-                sqlx::query(statement).bind(tenant_id).execute(&pool).await?;
-                pool.close().await;
-            }
+        if let Some(url) = database {
+            let pool = sqlx::PgPool::connect(url).await?;
+            sqlx::query(statement).bind(tenant_id).execute(&pool).await?;
+            sqlx::query("analyze").execute(&pool).await?;
+            pool.close().await;
+        } else {
+            let file = format!("sqlite://{}", data.join("countersign.db").display());
+            let pool = sqlx::SqlitePool::connect(&file).await?;
+            sqlx::query(statement).bind(tenant_id).execute(&pool).await?;
+            pool.close().await;
         }
     }
     Ok(())
@@ -300,7 +301,9 @@ async fn times_of(client: &reqwest::Client, token: &str, first: &str) -> Outcome
 }
 
 async fn big_lists() -> Outcome<()> {
-    println!("\nPages of 100 out of {ROWS} risky service principals, {PAGES} pages each, milliseconds with TLS");
+    println!(
+        "\nPages of 100 out of {ROWS} risky service principals, {PAGES} pages each, milliseconds with TLS"
+    );
     println!("{:<11} {:<58} {:>7} {:>7} {:>7}", "", "filter", "p50", "p99", "max");
     let server = std::env::var("COUNTERSIGN_TEST_DATABASE").ok();
     let mut databases: Vec<Option<String>> = vec![None];
@@ -318,7 +321,8 @@ async fn big_lists() -> Outcome<()> {
         let folder = TempDir::new()?;
         let data = folder.path().join("data");
         let created = init(&data, "RS256", database.as_deref())?;
-        let text = |pointer: &str| created.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |pointer: &str| created.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         fill(&data, database.as_deref(), &text("/tenantId")).await?;
         let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
         let start = Instant::now();
@@ -341,7 +345,8 @@ async fn big_lists() -> Outcome<()> {
             "&$filter=riskState eq 'atRisk' and riskLevel eq 'medium'",
             "&$filter=riskLastUpdatedDateTime ge 2026-06-01T00:00:00Z&$orderby=riskLastUpdatedDateTime desc",
         ] {
-            let list = format!("{}/v1.0/identityProtection/riskyServicePrincipals?$top=100{filter}", server.base);
+            let list =
+                format!("{}/v1.0/identityProtection/riskyServicePrincipals?$top=100{filter}", server.base);
             let times = times_of(&client, token, &list).await?;
             println!(
                 "{name:<11} {:<58} {:>7.1} {:>7.1} {:>7.1}",

@@ -18,7 +18,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Find the risky service principals in exported logs, and say why
-    Analyze(Analyze),
+    Analyze(Box<Analyze>),
     /// Make the logs of a synthetic tenant, with attacks and a truth file
     Simulate(Simulate),
     /// Measure how good the detections are, on simulated tenants or on logs with injected attacks

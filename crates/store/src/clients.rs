@@ -14,16 +14,15 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_model::client::{
-    Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, FederatedCredential, Resource,
+    Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, FederatedCredential,
+    Resource,
 };
 use countersign_model::time::Timestamp;
 use countersign_odata::value::parse_instant;
 use serde_json::{Map, Value as Json};
 
 use crate::database::{Database, Session, Statement, Value};
-use crate::entity::{
-    APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, SERVICE_PRINCIPAL,
-};
+use crate::entity::{APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, SERVICE_PRINCIPAL};
 use crate::records::{Record, record, select};
 use crate::{Dialect, Scoped, Store, StoreError, TenantScope};
 
@@ -107,7 +106,8 @@ impl Store {
         let app_id = app_id.to_ascii_lowercase();
         {
             let kept = self.clients.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if let Some(client) = kept.clients.get(&app_id).and_then(|tenants| tenants.get(scope.tenant_id())) {
+            if let Some(client) = kept.clients.get(&app_id).and_then(|tenants| tenants.get(scope.tenant_id()))
+            {
                 return Ok(Some(Arc::clone(client)));
             }
         }
@@ -129,7 +129,11 @@ impl Store {
 
     /// The resource that a tenant knows under `name`: an application id or one of its names, in any case, with or without a
     /// slash at the end.
-    pub async fn resource(&self, scope: &TenantScope, name: &str) -> Result<Option<Arc<Resource>>, StoreError> {
+    pub async fn resource(
+        &self,
+        scope: &TenantScope,
+        name: &str,
+    ) -> Result<Option<Arc<Resource>>, StoreError> {
         let key = (scope.tenant_id().to_owned(), resource_name(name));
         {
             let kept = self.clients.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -119,7 +119,6 @@ impl Statement {
         self.text.push_str(&self.values.len().to_string());
         self
     }
-
 }
 
 /// Pools of one database.

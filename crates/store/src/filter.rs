@@ -238,7 +238,11 @@ impl Compiler<'_> {
     /// A value out of the body, null when it is absent or of another type.
     fn value(&self, path: &Path, kind: As) -> Result<String, StoreError> {
         // `id` has a column in every table, and no body needs to be opened for it.
-        if path.root == Root::Entity && path.segments.len() == 1 && path.segments[0] == "id" && kind == As::Text {
+        if path.root == Root::Entity
+            && path.segments.len() == 1
+            && path.segments[0] == "id"
+            && kind == As::Text
+        {
             return Ok("id".to_owned());
         }
         let (json_kind, text) = (self.json_kind(path)?, self.json_text(path)?);
@@ -271,7 +275,9 @@ impl Compiler<'_> {
             (Dialect::Sqlite, Root::Item(level)) => {
                 format!("json_extract({}, '{}')", sqlite_element(level), sqlite_path(&steps))
             }
-            (Dialect::Postgres, root) => format!("({} #> '{{{}}}')", postgres_document(root), steps.join(",")),
+            (Dialect::Postgres, root) => {
+                format!("({} #> '{{{}}}')", postgres_document(root), steps.join(","))
+            }
         })
     }
 

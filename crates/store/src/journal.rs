@@ -76,7 +76,8 @@ async fn write(database: Database, mut incoming: mpsc::Receiver<Entry>) {
     let mut entries = Vec::with_capacity(BATCH_RECORDS_MAX);
     while incoming.recv_many(&mut entries, BATCH_RECORDS_MAX).await > 0 {
         // By tenant, oldest first, whatever the order of arrival.
-        entries.sort_by(|a, b| (&a.record.tenant_id, a.record.time).cmp(&(&b.record.tenant_id, b.record.time)));
+        entries
+            .sort_by(|a, b| (&a.record.tenant_id, a.record.time).cmp(&(&b.record.tenant_id, b.record.time)));
         let outcome = commit(&database, &entries).await;
         for entry in entries.drain(..) {
             // A request that was given up no longer waits.
@@ -229,7 +230,12 @@ impl Scoped {
             if range.ascending { ("first_us", "asc", ">") } else { ("last_us", "desc", "<") };
         let mut statement = Statement::default();
         statement.push("select ").push(edge).push(", id, records from sign_in_batch where tenant_id = ");
-        statement.bind(self.tenant()).push(" and last_us >= ").bind(from).push(" and first_us <= ").bind(until);
+        statement
+            .bind(self.tenant())
+            .push(" and last_us >= ")
+            .bind(from)
+            .push(" and first_us <= ")
+            .bind(until);
         if let Some((time, id)) = resume {
             statement.push(&format!(" and ({edge} {beyond} ")).bind(*time);
             statement.push(&format!(" or ({edge} = ")).bind(*time).push(&format!(" and id {beyond} "));

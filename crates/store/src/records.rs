@@ -202,7 +202,11 @@ impl Scoped {
         listing: &Listing<'_>,
     ) -> Result<(), StoreError> {
         statement.push(" where tenant_id = ").bind(self.tenant());
-        statement.push(if listing.deleted { " and deleted_us is not null" } else { " and deleted_us is null" });
+        statement.push(if listing.deleted {
+            " and deleted_us is not null"
+        } else {
+            " and deleted_us is null"
+        });
         for (column, value) in &listing.within {
             statement.push(" and ").push(column).push(" = ").bind(value.to_ascii_lowercase());
         }
@@ -225,7 +229,13 @@ impl Scoped {
         for column in set.columns {
             statement.push(", ").push(column.name);
         }
-        statement.push(") values (").bind(self.tenant()).push(", ").bind(&id).push(", 1, ").bind(text_of(&body));
+        statement
+            .push(") values (")
+            .bind(self.tenant())
+            .push(", ")
+            .bind(&id)
+            .push(", 1, ")
+            .bind(text_of(&body));
         for column in set.columns {
             statement.push(", ").bind(column_value(column, &body));
         }

@@ -9,7 +9,12 @@ use crate::{Record, Scoped, Store, StoreError};
 
 impl Scoped {
     /// Keeps the hash of a client secret.
-    pub async fn add_secret_hash(&mut self, object_id: &str, key_id: &str, hash: &[u8]) -> Result<(), StoreError> {
+    pub async fn add_secret_hash(
+        &mut self,
+        object_id: &str,
+        key_id: &str,
+        hash: &[u8],
+    ) -> Result<(), StoreError> {
         let statement = Statement::new(
             "insert into client_secret (tenant_id, object_id, key_id, hash) values ($1, $2, $3, $4)",
             [self.tenant(), object_id.into(), key_id.into(), hash.into()],
@@ -101,7 +106,12 @@ impl Scoped {
     }
 
     /// Adds an owner; `false` when it is one already.
-    pub async fn add_owner(&mut self, object_id: &str, owner_id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn add_owner(
+        &mut self,
+        object_id: &str,
+        owner_id: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let statement = Statement::new(
             "insert into owner (tenant_id, object_id, owner_id, added_us) values ($1, $2, $3, $4) on conflict do nothing",
             [self.tenant(), object_id.into(), owner_id.into(), now.0.into()],
@@ -219,7 +229,12 @@ impl Store {
     }
 
     /// The grant of that hash and kind, if it has not ended.
-    pub async fn grant(&self, hash: &[u8], kind: &str, now: Timestamp) -> Result<Option<GrantState>, StoreError> {
+    pub async fn grant(
+        &self,
+        hash: &[u8],
+        kind: &str,
+        now: Timestamp,
+    ) -> Result<Option<GrantState>, StoreError> {
         let statement = Statement::new(
             "select tenant_id, user_id, expires_us, body from grant_state \
              where hash = $1 and kind = $2 and expires_us > $3",

@@ -26,7 +26,8 @@ pub(crate) fn user(command: &UserCommand) -> Result<()> {
         let tenant = tenant(&store, account.tenant.as_deref()).await?;
         let mut scoped = store.begin(&store.scope(&tenant)).await?;
         let found = scoped.get_by(&USER, "user_principal_name", &account.user).await?;
-        let found = found.with_context(|| format!("there is no user `{}` in `{}`", account.user, tenant.domain))?;
+        let found =
+            found.with_context(|| format!("there is no user `{}` in `{}`", account.user, tenant.domain))?;
         let mut secrets = scoped.user_secrets(&found.id).await?.unwrap_or_default();
         let text = match command {
             UserCommand::Totp { remove: true, .. } => {
@@ -89,7 +90,8 @@ pub(crate) fn managed_identity(command: &ManagedIdentityCommand) -> Result<()> {
         scoped.index_names(&record).await?;
         let (client_id, id) = (record.text("appId").unwrap_or_default().to_owned(), record.id);
         let text = if *json {
-            serde_json::json!({ "clientId": client_id, "servicePrincipalId": id, "tenantId": tenant.id }).to_string()
+            serde_json::json!({ "clientId": client_id, "servicePrincipalId": id, "tenantId": tenant.id })
+                .to_string()
         } else {
             format!("  client id             {client_id}\n  service principal id  {id}")
         };
@@ -103,9 +105,15 @@ mod tests {
 
     #[test]
     fn base32_is_that_of_rfc_4648() {
-        for (bytes, text) in
-            [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foob", "MZXW6YQ"), ("fooba", "MZXW6YTB"), ("foobar", "MZXW6YTBOI")]
-        {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "MY"),
+            ("fo", "MZXQ"),
+            ("foo", "MZXW6"),
+            ("foob", "MZXW6YQ"),
+            ("fooba", "MZXW6YTB"),
+            ("foobar", "MZXW6YTBOI"),
+        ] {
             assert_eq!(base32(bytes.as_bytes()), text);
         }
     }

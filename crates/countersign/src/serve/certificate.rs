@@ -26,7 +26,8 @@ impl Certificate {
         if der.len() > BYTES_MAX {
             return Err(format!("it is larger than {BYTES_MAX} bytes"));
         }
-        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| "it is no X.509 certificate in DER")?;
+        let (rest, certificate) =
+            X509Certificate::from_der(&der).map_err(|_| "it is no X.509 certificate in DER")?;
         if !rest.is_empty() {
             return Err("there are bytes behind it".to_owned());
         }

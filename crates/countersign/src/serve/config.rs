@@ -227,7 +227,9 @@ impl RawConfig {
             (Some(address), Some(tenant)) => {
                 let address = parse_address("managed_identity.listen", &address)?;
                 if !address.ip().is_loopback() {
-                    bail!("`managed_identity.listen` must be a loopback address: whoever reaches it gets tokens");
+                    bail!(
+                        "`managed_identity.listen` must be a loopback address: whoever reaches it gets tokens"
+                    );
                 }
                 Some((address, tenant))
             }
@@ -273,9 +275,9 @@ impl RawConfig {
 }
 
 fn parse_address(key: &str, value: &str) -> Result<SocketAddr> {
-    value
-        .parse()
-        .with_context(|| format!("`{key}` is `{value}`; it must be an address and a port, such as `127.0.0.1:8443`"))
+    value.parse().with_context(|| {
+        format!("`{key}` is `{value}`; it must be an address and a port, such as `127.0.0.1:8443`")
+    })
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ pub(crate) fn object(json: Json) -> Map<String, Json> {
 }
 
 /// An application with what the caller gave over what Entra would fill in.
-pub(crate) fn application(tenant: &Tenant, given: Map<String, Json>, now: Timestamp) -> Result<Map<String, Json>> {
+pub(crate) fn application(
+    tenant: &Tenant,
+    given: Map<String, Json>,
+    now: Timestamp,
+) -> Result<Map<String, Json>> {
     let mut body = object(json!({
         "id": ids::guid()?,
         "deletedDateTime": null,
@@ -282,7 +286,8 @@ pub(crate) fn command_line_tools(now: Timestamp) -> Result<Map<String, Json>> {
 /// A managed identity: no application, no credential that anybody could see.
 pub(crate) fn managed_identity(name: &str, now: Timestamp) -> Result<Map<String, Json>> {
     let app_id = ids::guid()?;
-    let application = object(json!({ "appId": app_id, "displayName": name, "appRoles": [], "identifierUris": [] }));
+    let application =
+        object(json!({ "appId": app_id, "displayName": name, "appRoles": [], "identifierUris": [] }));
     let given = object(json!({
         "alternativeNames": ["isExplicit=True", format!("/countersign/userAssignedIdentities/{name}")],
         "appOwnerOrganizationId": null,
@@ -344,7 +349,11 @@ pub(crate) fn role_assignment(principal_id: &str, role_definition_id: &str) -> R
 }
 
 /// A person.
-pub(crate) fn user(user_principal_name: &str, display_name: &str, now: Timestamp) -> Result<Map<String, Json>> {
+pub(crate) fn user(
+    user_principal_name: &str,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<Map<String, Json>> {
     Ok(object(json!({
         "id": ids::guid()?,
         "deletedDateTime": null,

@@ -12,7 +12,6 @@ pub(crate) fn database_file(data: &Path) -> PathBuf {
     data.join("countersign.db")
 }
 
-
 fn master_key_file(data: &Path) -> PathBuf {
     data.join("master.key")
 }
@@ -45,7 +44,7 @@ pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> Result<()> {
 /// Makes the master key of a new folder. Whoever loses it loses every signing key; whoever steals it can read them.
 pub(crate) fn create_master_key(data: &Path) -> Result<MasterKey> {
     let material = MasterKey::generate()?;
-    let text: String = material.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = super::ids::hexadecimal(&*material);
     write_private(&master_key_file(data), text.as_bytes())?;
     Ok(MasterKey::new(&material)?)
 }
@@ -54,7 +53,11 @@ pub(crate) fn create_master_key(data: &Path) -> Result<MasterKey> {
 pub(crate) fn read_master_key(data: &Path) -> Result<MasterKey> {
     let file = master_key_file(data);
     let text = fs::read_to_string(&file).with_context(|| {
-        format!("cannot read `{}`; `countersign init --data {}` makes a new folder", file.display(), data.display())
+        format!(
+            "cannot read `{}`; `countersign init --data {}` makes a new folder",
+            file.display(),
+            data.display()
+        )
     })?;
     let text = text.trim();
     let mut material = [0; MASTER_KEY_BYTES];

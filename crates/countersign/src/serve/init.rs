@@ -92,7 +92,9 @@ pub(crate) fn tenant(command: &TenantCommand) -> Result<()> {
             }
             TenantCommand::Update { data, tenant, plan, trial_days, signing_algorithm } => {
                 let store = open(&data.data, data.database.as_deref()).await?;
-                let Some(mut found) = store.tenant(tenant).await? else { bail!("there is no tenant `{tenant}`") };
+                let Some(mut found) = store.tenant(tenant).await? else {
+                    bail!("there is no tenant `{tenant}`")
+                };
                 if let Some(plan) = plan {
                     found.plan = Plan::parse(plan.as_str()).context("no such plan")?;
                     let until = now.plus(i64::from(*trial_days) * countersign_model::time::DAY);
@@ -129,7 +131,9 @@ fn list(tenants: &[countersign_store::Tenant], is_json: bool) -> Result<()> {
         return Ok(());
     }
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_header(["id", "domain", "name", "plan", "tokens"]);
     for tenant in tenants {
         let plan = match tenant.plan_until {

@@ -84,7 +84,8 @@ impl Issuers {
 
     async fn fetch(&self, issuer: &str) -> Result<Jwks> {
         let document = self.discover(issuer).await?;
-        let keys = document["jwks_uri"].as_str().with_context(|| format!("`{issuer}` names no `jwks_uri`"))?;
+        let keys =
+            document["jwks_uri"].as_str().with_context(|| format!("`{issuer}` names no `jwks_uri`"))?;
         Jwks::parse(&self.get(keys).await?).with_context(|| format!("`{keys}` is no key set"))
     }
 

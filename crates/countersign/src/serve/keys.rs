@@ -44,7 +44,10 @@ impl Keys {
             let key = make(algorithm, active_from, rotation_days, now)?;
             let after = newest.map_or(Timestamp(0), |newest| newest.active_from.plus(1));
             if store.add_signing_key(&key, after).await? {
-                super::log::info("keys", &format!("made the {name} key {}, which signs from {active_from}", key.kid));
+                super::log::info(
+                    "keys",
+                    &format!("made the {name} key {}, which signs from {active_from}", key.kid),
+                );
                 for old in stored.iter().filter(|old| old.algorithm == name) {
                     let until = published_until(active_from);
                     if until < old.published_until {
@@ -59,7 +62,9 @@ impl Keys {
             ring.push(RingKey {
                 active_from: key.active_from,
                 published_until: Some(key.published_until),
-                key: load(&key).map(Arc::new).with_context(|| format!("cannot use the signing key `{}`", key.kid))?,
+                key: load(&key)
+                    .map(Arc::new)
+                    .with_context(|| format!("cannot use the signing key `{}`", key.kid))?,
             });
         }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(KeyRing::new(ring));
@@ -67,10 +72,16 @@ impl Keys {
     }
 }
 
-fn make(algorithm: Algorithm, active_from: Timestamp, rotation_days: u32, now: Timestamp) -> Result<StoredKey> {
+fn make(
+    algorithm: Algorithm,
+    active_from: Timestamp,
+    rotation_days: u32,
+    now: Timestamp,
+) -> Result<StoredKey> {
     // A key that is never replaced, because the server stood still, must go on verifying what it signed.
     let until = active_from.plus(i64::from(rotation_days) * DAY * 4);
-    let (key, private_key) = SigningKey::generate(algorithm, "Countersign token signing", now.plus(-DAY), until)?;
+    let (key, private_key) =
+        SigningKey::generate(algorithm, "Countersign token signing", now.plus(-DAY), until)?;
     Ok(StoredKey {
         kid: key.kid().to_owned(),
         algorithm: algorithm.name().to_owned(),
@@ -84,5 +95,10 @@ fn make(algorithm: Algorithm, active_from: Timestamp, rotation_days: u32, now: T
 
 fn load(stored: &StoredKey) -> Result<SigningKey> {
     let algorithm = Algorithm::parse(&stored.algorithm).context("unknown algorithm")?;
-    Ok(SigningKey::from_pkcs8(stored.kid.as_str(), algorithm, stored.certificate.clone(), &stored.private_key)?)
+    Ok(SigningKey::from_pkcs8(
+        stored.kid.as_str(),
+        algorithm,
+        stored.certificate.clone(),
+        &stored.private_key,
+    )?)
 }

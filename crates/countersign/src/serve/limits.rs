@@ -33,7 +33,7 @@ fn keyed<K: std::hash::Hash + Eq + Clone>(requests: u32, per: Duration) -> Keyed
 
 impl Limits {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         Self {
             clients: keyed(settings.token_per_client_minute, minute),
             refusals: keyed(settings.refusals_per_address_minute, minute),
@@ -56,7 +56,9 @@ impl Limits {
     /// Whether an application may make another call; otherwise how long it must wait.
     pub(crate) fn graph(&self, app_id: &str) -> Result<(), Duration> {
         let app_id = app_id.to_owned();
-        self.applications.check_key(&app_id).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+        self.applications
+            .check_key(&app_id)
+            .map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
     /// As [`Limits::graph`], for a part of a batch.

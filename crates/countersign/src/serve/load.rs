@@ -103,12 +103,11 @@ async fn load_principal(
     let level = fresh.iter().map(|finding| finding.level).max().unwrap_or_default();
     let id = principal.graph.id.to_ascii_lowercase();
     let before = scoped.get(&RISKY_SERVICE_PRINCIPAL, &id).await?;
-    let record = match before {
-        Some(record) => record,
-        None => {
-            let body = risky_body(scoped, principal).await?;
-            scoped.insert(&RISKY_SERVICE_PRINCIPAL, body).await?
-        }
+    let record = if let Some(record) = before {
+        record
+    } else {
+        let body = risky_body(scoped, principal).await?;
+        scoped.insert(&RISKY_SERVICE_PRINCIPAL, body).await?
     };
     let mut risk = risk_of(&record);
     let (old_level, old_state) = (risk.level, risk.state);

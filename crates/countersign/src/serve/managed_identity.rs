@@ -56,8 +56,9 @@ async fn answer(
     let now = clock::now();
     let parameters = parameters(query.unwrap_or_default().as_bytes());
     // A page in a browser, or a server that fetches what it is told to, cannot set the one and may set the other.
-    let is_direct = headers.get("metadata").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
-        && !headers.contains_key("x-forwarded-for");
+    let is_direct =
+        headers.get("metadata").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+            && !headers.contains_key("x-forwarded-for");
     if !is_direct {
         return refused(StatusCode::BAD_REQUEST, "invalid_request", "Required metadata header not specified");
     }
@@ -121,7 +122,8 @@ async fn issue(
         return Err(Problem::Request("not configured".into()));
     };
     let tenant = server.tenants.find(&server.store, tenant_name, now).await?;
-    let tenant = tenant.with_context(|| format!("`managed_identity.tenant` is `{tenant_name}`, which is no tenant"))?;
+    let tenant = tenant
+        .with_context(|| format!("`managed_identity.tenant` is `{tenant_name}`, which is no tenant"))?;
     let identity = identity(server, &tenant, &get).await?;
     let app_id = identity.text("appId").unwrap_or_default();
     let scope = server.store.scope(&tenant);
@@ -180,8 +182,12 @@ async fn identity<'a>(
         (Some(app_id), _) => scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await?,
         (None, Some(id)) => scoped.get(&SERVICE_PRINCIPAL, &id.to_ascii_lowercase()).await?,
         (None, None) => {
-            let filter = parse_filter("servicePrincipalType eq 'ManagedIdentity'", SERVICE_PRINCIPAL.entity, Version::V1)
-                .map_err(|error| Problem::Broken(error.into()))?;
+            let filter = parse_filter(
+                "servicePrincipalType eq 'ManagedIdentity'",
+                SERVICE_PRINCIPAL.entity,
+                Version::V1,
+            )
+            .map_err(|error| Problem::Broken(error.into()))?;
             let listing = Listing { filter: Some(&filter), top: 2, ..Listing::default() };
             let mut all = scoped.list(&SERVICE_PRINCIPAL, &listing).await?.records;
             if let Some(resource_id) = get("msi_res_id").or(get("mi_res_id")) {
@@ -197,6 +203,7 @@ async fn identity<'a>(
             all.pop()
         }
     };
-    let is_managed = |one: &Record| one.text("servicePrincipalType") == Some("ManagedIdentity") && one.deleted.is_none();
+    let is_managed =
+        |one: &Record| one.text("servicePrincipalType") == Some("ManagedIdentity") && one.deleted.is_none();
     named.filter(is_managed).ok_or_else(|| Problem::Request("Identity not found".into()))
 }

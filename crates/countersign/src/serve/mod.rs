@@ -42,7 +42,7 @@ use crate::cli::Serve;
 use config::{Config, RawConfig};
 
 /// How often what is due is looked after: keys, deleted objects, ended grants.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// Everything that requests share.
 pub(crate) struct Server {
@@ -124,7 +124,8 @@ fn address_of(address: SocketAddr) -> String {
 /// Lets requests that are under way end, and takes no new ones.
 async fn stop_on_signal(handle: Handle<SocketAddr>, drain: Duration) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return log::error("signals", "cannot be heard; only SIGKILL will end the server");
     };

@@ -42,10 +42,11 @@ impl Passwords {
     /// Whether a password is the one of a hash. Without a hash the same work is done, so that nobody learns who exists.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> bool {
         let Ok(_permit) = self.checks.acquire().await else { return false };
-        let check = tokio::task::spawn_blocking(move || match hash {
-            Some(hash) => PasswordHash::new(&hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()),
-            None => {
+        let check = tokio::task::spawn_blocking(move || {
+            if let Some(hash) = hash {
+                PasswordHash::new(&hash)
+                    .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            } else {
                 let _ = self::hash(&password);
                 false
             }

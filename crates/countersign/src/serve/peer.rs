@@ -37,7 +37,7 @@ pub(crate) fn address(config: &Config, peer: SocketAddr, headers: &HeaderMap) ->
 pub(crate) fn base(config: &Config, port: u16, uri: &Uri, headers: &HeaderMap) -> String {
     let called = uri
         .authority()
-        .map(|authority| authority.as_str())
+        .map(axum::http::uri::Authority::as_str)
         .or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     if let Some(called) = called
         && is_ours(config, called)
@@ -99,7 +99,11 @@ mod tests {
             ("id.example:x", "https://id.example:8443"),
             ("id.example:80@evil", "https://id.example:8443"),
         ] {
-            assert_eq!(base(&config, 8443, &Uri::from_static("/"), &headers("host", host)), expected, "{host}");
+            assert_eq!(
+                base(&config, 8443, &Uri::from_static("/"), &headers("host", host)),
+                expected,
+                "{host}"
+            );
         }
     }
 

@@ -81,7 +81,8 @@ async fn nothing_here(uri: Uri) -> Response<Body> {
 
 /// A body as it was before the client compressed it; Go's clients do.
 fn plain_body(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ODataError> {
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    let encoding =
+        headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
     if encoding.eq_ignore_ascii_case("identity") {
         return Ok(body.clone());
     }
@@ -160,7 +161,8 @@ async fn graph_request(server: &Server, version: Version, incoming: Incoming) ->
     };
     let request_id = request_id.to_string();
     let whole = incoming.uri.path();
-    let path = whole.strip_prefix('/').and_then(|path| path.strip_prefix(version.as_str())).unwrap_or_default();
+    let path =
+        whole.strip_prefix('/').and_then(|path| path.strip_prefix(version.as_str())).unwrap_or_default();
     let base = base(server, &incoming.uri, &incoming.headers);
     let body = plain_body(&incoming.headers, &incoming.body);
     let request = graph::Request {
@@ -186,7 +188,8 @@ async fn graph_request(server: &Server, version: Version, incoming: Incoming) ->
         Err(error) => return unauthenticated(&request, &error),
     };
     if let Err(wait) = server.limits.graph(&caller.app_id) {
-        let mut response = graph::finish(&request, graph::refusal(&request, &ODataError::too_many_requests()));
+        let mut response =
+            graph::finish(&request, graph::refusal(&request, &ODataError::too_many_requests()));
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         return response;
     }
@@ -224,7 +227,10 @@ async fn discovery_document(server: &Server, tenant: &str, version: u8, base: &s
     let now = clock::now();
     // The documents of all tenants name a template where the tenant's id would stand.
     if matches!(tenant, "common" | "organizations") {
-        return json(StatusCode::OK, &discovery::openid_configuration(base, "{tenantid}", version, V1_ISSUER_BASE));
+        return json(
+            StatusCode::OK,
+            &discovery::openid_configuration(base, "{tenantid}", version, V1_ISSUER_BASE),
+        );
     }
     match find_tenant(server, tenant, now).await {
         Ok(tenant) => {
@@ -234,15 +240,30 @@ async fn discovery_document(server: &Server, tenant: &str, version: u8, base: &s
     }
 }
 
-async fn discovery_v2(State(server): App, Path(tenant): Path<String>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+async fn discovery_v2(
+    State(server): App,
+    Path(tenant): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     discovery_document(&server, &tenant, 2, &base(&server, &uri, &headers)).await
 }
 
-async fn discovery_v1(State(server): App, Path(tenant): Path<String>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+async fn discovery_v1(
+    State(server): App,
+    Path(tenant): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     discovery_document(&server, &tenant, 1, &base(&server, &uri, &headers)).await
 }
 
-async fn keys_v2(State(server): App, Path(tenant): Path<String>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+async fn keys_v2(
+    State(server): App,
+    Path(tenant): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     let now = clock::now();
     let base = base(&server, &uri, &headers);
     let tenant = if tenant == "common" { "{tenantid}".to_owned() } else { tenant };
@@ -253,7 +274,12 @@ async fn keys_v1(State(server): App, Path(_): Path<String>) -> Response<Body> {
     json(StatusCode::OK, &server.keys.ring().jwks(None, clock::now()))
 }
 
-async fn instance(State(server): App, RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap) -> Response<Body> {
+async fn instance(
+    State(server): App,
+    RawQuery(query): RawQuery,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     let query = query.unwrap_or_default();
     let endpoint = form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == "authorization_endpoint")
@@ -264,7 +290,8 @@ async fn instance(State(server): App, RawQuery(query): RawQuery, uri: Uri, heade
     if endpoint.is_empty() {
         return refuse(&Refusal::unknown_instance(), clock::now());
     }
-    let tenant: String = tenant.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(64).collect();
+    let tenant: String =
+        tenant.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(64).collect();
     json(StatusCode::OK, &discovery::instance_discovery(&base(&server, &uri, &headers), &tenant))
 }
 
@@ -273,7 +300,11 @@ async fn begin_sign_in(server: &Server, tenant: &str, bytes: &[u8]) -> Response<
     sign_ins::begin(server, &sign_ins::Request { tenant, parameters: &parameters, now: clock::now() }).await
 }
 
-async fn authorize(State(server): App, Path(tenant): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
+async fn authorize(
+    State(server): App,
+    Path(tenant): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
     begin_sign_in(&server, &tenant, query.unwrap_or_default().as_bytes()).await
 }
 

@@ -17,9 +17,16 @@ pub(crate) enum Credential {
     /// It did not.
     #[default]
     None,
-    Secret { key_id: String },
-    Certificate { key_id: String, thumbprint: String },
-    Federated { id: String },
+    Secret {
+        key_id: String,
+    },
+    Certificate {
+        key_id: String,
+        thumbprint: String,
+    },
+    Federated {
+        id: String,
+    },
     ManagedIdentity,
 }
 
@@ -233,13 +240,18 @@ impl Attempt {
             service_principal_id: &self.principal_id,
             service_principal_name: &self.client_name,
             sign_in_event_types: [self.event_type()],
-            status: Status { error_code: self.status.0, failure_reason: &self.status.1, additional_details: None },
+            status: Status {
+                error_code: self.status.0,
+                failure_reason: &self.status.1,
+                additional_details: None,
+            },
             unique_token_identifier: self.token_id.as_deref(),
             user_agent: self.user_agent.as_deref(),
             user_display_name: person.map(|person| person.name.as_str()),
             user_id: person.map(|person| person.id.as_str()),
             user_principal_name: person.map(|person| person.user_principal_name.as_str()),
         };
-        serde_json::to_vec(&record).unwrap_or_else(|_| json!({ "id": self.request_id }).to_string().into_bytes())
+        serde_json::to_vec(&record)
+            .unwrap_or_else(|_| json!({ "id": self.request_id }).to_string().into_bytes())
     }
 }

@@ -19,7 +19,12 @@ pub(crate) struct Tenants {
 
 impl Tenants {
     /// The tenant of that id or domain.
-    pub(crate) async fn find(&self, store: &Store, name: &str, now: Timestamp) -> Result<Option<Tenant>, StoreError> {
+    pub(crate) async fn find(
+        &self,
+        store: &Store,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
         let name = name.to_ascii_lowercase();
         {
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);

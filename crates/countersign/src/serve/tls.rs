@@ -52,9 +52,8 @@ pub(crate) async fn load(config: &Config, now: Timestamp) -> Result<RustlsConfig
 /// A fresh certificate of the development authority, for the names that clients use.
 fn issue(config: &Config, now: Timestamp) -> Result<(String, String)> {
     let authority = authority_file(&config.data);
-    let read = |file: &Path| {
-        fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
-    };
+    let read =
+        |file: &Path| fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()));
     let authority_pem = read(&authority)?;
     let authority_key = KeyPair::from_pem(&read(&config.data.join("ca.key"))?)?;
     let issuer = Issuer::from_ca_cert_pem(&authority_pem, authority_key)?;

@@ -105,7 +105,7 @@ async fn issue(
         return Err(Refusal::unsupported_grant(grant));
     }
     let client_id = request.client_id.as_deref().unwrap_or_default();
-    attempt.client_id = client_id.to_owned();
+    client_id.clone_into(&mut attempt.client_id);
     server.limits.token(client_id).map_err(|_| Refusal::throttled())?;
     let scope = server.store.scope(&tenant);
     let hash = |secret: &[u8]| server.store.master_key().hash(secret);
@@ -124,7 +124,9 @@ async fn issue(
     settle(server, &client, authentication, call.now, attempt).await?;
     check_client(&client, &tenant)?;
     match &request.grant {
-        Grant::ClientCredentials => client_credentials(server, call, request, &tenant, &client, attempt).await,
+        Grant::ClientCredentials => {
+            client_credentials(server, call, request, &tenant, &client, attempt).await
+        }
         _ => super::people::exchange::exchange(server, call, request, &tenant, &client, attempt).await,
     }
 }
@@ -158,6 +160,8 @@ fn audiences(call: &TokenCall<'_>, tenant: &Tenant) -> Vec<String> {
     audiences
 }
 
+/// A failure of the database, for the client to try again.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 pub(crate) fn transient(error: StoreError) -> Refusal {
     log::error("database", &error);
     Refusal::transient()
@@ -175,7 +179,8 @@ async fn settle(
     attempt.credential = match authentication {
         Authentication::Secret { key_id } => Credential::Secret { key_id },
         Authentication::Certificate { key_id, thumbprint_hex, jti, expires } => {
-            let is_once = client.application.as_ref().is_some_and(|application| application.one_time_assertions);
+            let is_once =
+                client.application.as_ref().is_some_and(|application| application.one_time_assertions);
             if let (true, Some(jti)) = (is_once, &jti)
                 && !server.used.take(&client.app_id, jti, expires, now)
             {
@@ -276,8 +281,12 @@ pub(crate) async fn app_only(
             &resource.display_name,
         ));
     }
-    let mut roles: Vec<String> =
-        assigned.iter().filter_map(|id| resource.app_roles.get(id)).filter(|role| !role.is_empty()).cloned().collect();
+    let mut roles: Vec<String> = assigned
+        .iter()
+        .filter_map(|id| resource.app_roles.get(id))
+        .filter(|role| !role.is_empty())
+        .cloned()
+        .collect();
     roles.sort();
     let uti = claims::uti(attempt.request_id);
     let lifetime_seconds = i64::from(server.config.token_lifetime_seconds) - 1;
@@ -405,7 +414,9 @@ fn unavailable(call: &TokenCall<'_>) -> Response<Body> {
     let body = Refusal::transient().body("", "", call.now);
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
 }
 

@@ -32,10 +32,7 @@ static WEB: ComplexType = ComplexType {
 };
 static RESOURCE_ACCESS: ComplexType = ComplexType {
     name: "requiredResourceAccess",
-    properties: &[
-        Property::new("resourceAccess", Kind::Any),
-        Property::new("resourceAppId", Kind::String),
-    ],
+    properties: &[Property::new("resourceAccess", Kind::Any), Property::new("resourceAppId", Kind::String)],
     open: true,
 };
 
@@ -73,7 +70,8 @@ static TYPE: EntityType = EntityType {
         Property::new("publicClient", Kind::Complex(&REDIRECTS)),
         Property::new("publisherDomain", Kind::String),
         Property::new("requestSignatureVerification", Kind::Any),
-        Property::new("requiredResourceAccess", Kind::Collection(&Kind::Complex(&RESOURCE_ACCESS))).advanced(),
+        Property::new("requiredResourceAccess", Kind::Collection(&Kind::Complex(&RESOURCE_ACCESS)))
+            .advanced(),
         Property::new("samlMetadataUrl", Kind::String),
         Property::new("serviceManagementReference", Kind::String).advanced(),
         Property::new("servicePrincipalLockConfiguration", Kind::Any),

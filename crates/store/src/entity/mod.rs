@@ -1,7 +1,7 @@
 //! What is kept: one file per Graph entity, each with its properties and its columns.
 //!
 //! An entity lives in a row as the JSON that Graph shows (`body`), beside the columns that find it. This list is the only
-//! one: filters, `$metadata`, OpenAPI and the schema's columns are made from it. Members of a body whose name begins with
+//! one: filters, `$metadata`, `OpenAPI` and the schema's columns are made from it. Members of a body whose name begins with
 //! `_` are ours and never leave.
 
 mod application;

@@ -8,10 +8,7 @@ use super::{EntitySet, flag, text};
 pub(super) static DIRECTORY_OBJECT: EntityType = EntityType {
     name: "directoryObject",
     base: None,
-    properties: &[
-        Property::new("id", Kind::String),
-        Property::new("deletedDateTime", Kind::DateTimeOffset),
-    ],
+    properties: &[Property::new("id", Kind::String), Property::new("deletedDateTime", Kind::DateTimeOffset)],
     navigation: &[],
     open: false,
 };

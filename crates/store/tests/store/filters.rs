@@ -3,15 +3,23 @@
 use countersign_odata::edm::Version;
 use countersign_odata::evaluate::matches;
 use countersign_odata::query::parse_filter;
-use countersign_store::entity::{APPLICATION, EntitySet, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION};
+use countersign_store::entity::{
+    APPLICATION, EntitySet, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
+};
 use countersign_store::{Listing, Scoped};
 use serde_json::{Map, Value as Json, json};
 
 use crate::support::{begin, on_each, principal, tenant};
 
-async fn check(scoped: &mut Scoped, set: &'static EntitySet, objects: &[Map<String, Json>], filters: &[&str]) {
+async fn check(
+    scoped: &mut Scoped,
+    set: &'static EntitySet,
+    objects: &[Map<String, Json>],
+    filters: &[&str],
+) {
     for text in filters {
-        let expr = parse_filter(text, set.entity, Version::Beta).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let expr =
+            parse_filter(text, set.entity, Version::Beta).unwrap_or_else(|error| panic!("{text}: {error}"));
         let mut expected: Vec<&str> = objects
             .iter()
             .filter(|object| matches(&expr, &Json::Object((*object).clone())))
@@ -32,17 +40,26 @@ fn columns_and_bodies_are_compared_alike() {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
         let objects = vec![
-            principal(1, json!({ "displayName": "Billing Sync", "tags": ["HideApp", "a"], "notes": "x" })),
-            principal(2, json!({ "displayName": "billing", "accountEnabled": false, "notes": null })),
-            principal(3, json!({ "displayName": "Größe_%", "tags": ["A'b"], "homepage": "https://a.example/" })),
-            principal(4, json!({
-                "displayName": "", "servicePrincipalType": "ManagedIdentity",
-                "appRoles": [{ "value": "Read.All", "isEnabled": true }, { "value": "Write", "isEnabled": false }],
-            })),
-            principal(5, json!({
-                "appOwnerOrganizationId": "f8cdef31-a31e-4b4a-93e4-5f571e91255a", "appRoleAssignmentRequired": true,
-                "appRoles": [{ "value": "Write", "isEnabled": true }], "info": { "logoUrl": "https://l" },
-            })),
+            principal(1, &json!({ "displayName": "Billing Sync", "tags": ["HideApp", "a"], "notes": "x" })),
+            principal(2, &json!({ "displayName": "billing", "accountEnabled": false, "notes": null })),
+            principal(
+                3,
+                &json!({ "displayName": "Größe_%", "tags": ["A'b"], "homepage": "https://a.example/" }),
+            ),
+            principal(
+                4,
+                &json!({
+                    "displayName": "", "servicePrincipalType": "ManagedIdentity",
+                    "appRoles": [{ "value": "Read.All", "isEnabled": true }, { "value": "Write", "isEnabled": false }],
+                }),
+            ),
+            principal(
+                5,
+                &json!({
+                    "appOwnerOrganizationId": "f8cdef31-a31e-4b4a-93e4-5f571e91255a", "appRoleAssignmentRequired": true,
+                    "appRoles": [{ "value": "Write", "isEnabled": true }], "info": { "logoUrl": "https://l" },
+                }),
+            ),
         ];
         for object in &objects {
             scoped.insert(&SERVICE_PRINCIPAL, object.clone()).await.unwrap();
@@ -117,9 +134,12 @@ fn times_and_numbers_are_compared_as_such() {
         let objects = vec![
             application(1, json!({ "api": { "requestedAccessTokenVersion": 2 } })),
             application(2, json!({ "api": { "requestedAccessTokenVersion": null } })),
-            application(3, json!({
-                "passwordCredentials": [{ "endDateTime": "2026-06-01T00:00:00.000000Z", "keyId": "k" }],
-            })),
+            application(
+                3,
+                json!({
+                    "passwordCredentials": [{ "endDateTime": "2026-06-01T00:00:00.000000Z", "keyId": "k" }],
+                }),
+            ),
         ];
         for object in &objects {
             scoped.insert(&APPLICATION, object.clone()).await.unwrap();

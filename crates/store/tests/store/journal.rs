@@ -64,12 +64,12 @@ fn a_range_bounds_what_is_read() {
         let tenant = tenant(&store, "a").await;
         append(&store, &tenant, 0..50).await;
         let mut scoped = store.read(&store.scope(&tenant)).await.unwrap();
-        let range =
-            SignInRange { from: NOW.plus(10 * SECOND), until: NOW.plus(12 * SECOND), ..all() };
+        let range = SignInRange { from: NOW.plus(10 * SECOND), until: NOW.plus(12 * SECOND), ..all() };
         let (found, more) = scoped.sign_ins(&range, 100, |_| true).await.unwrap();
         let numbers: Vec<i64> = found.iter().map(|body| body["number"].as_i64().unwrap()).collect();
         assert_eq!((numbers, more), (vec![12, 11, 10], false));
-        let (found, more) = scoped.sign_ins(&all(), 2, |body| body["number"].as_i64().unwrap() % 20 == 0).await.unwrap();
+        let (found, more) =
+            scoped.sign_ins(&all(), 2, |body| body["number"].as_i64().unwrap() % 20 == 0).await.unwrap();
         let numbers: Vec<i64> = found.iter().map(|body| body["number"].as_i64().unwrap()).collect();
         assert_eq!((numbers, more), (vec![40, 20], true));
     });

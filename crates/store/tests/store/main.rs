@@ -1,6 +1,8 @@
 //! The store against real databases: every test runs on SQLite, and on PostgreSQL where `COUNTERSIGN_TEST_DATABASE` names a
 //! server, as `cargo xtask test` does.
 
+#![expect(clippy::print_stderr, reason = "a test says what it skipped")]
+
 mod filters;
 mod journal;
 mod records;

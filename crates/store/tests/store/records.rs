@@ -19,7 +19,7 @@ fn an_object_that_is_written_is_read_by_id_and_by_key() {
     on_each(async |store| {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
-        let body = principal(1, json!({ "notes": "Grüße" }));
+        let body = principal(1, &json!({ "notes": "Grüße" }));
         let written = scoped.insert(&SERVICE_PRINCIPAL, body.clone()).await.unwrap();
         scoped.commit().await.unwrap();
         let mut scoped = store.read(&store.scope(&tenant)).await.unwrap();
@@ -36,7 +36,7 @@ fn what_is_not_committed_was_never_there() {
     on_each(async |store| {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
-        scoped.insert(&SERVICE_PRINCIPAL, principal(1, json!({}))).await.unwrap();
+        scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
         drop(scoped);
         let mut scoped = begin(&store, &tenant).await;
         assert_eq!(scoped.count(&SERVICE_PRINCIPAL, &Listing::default()).await.unwrap(), 0);
@@ -48,7 +48,7 @@ fn the_second_of_two_changes_to_one_version_is_refused() {
     on_each(async |store| {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
-        let first = scoped.insert(&SERVICE_PRINCIPAL, principal(1, json!({}))).await.unwrap();
+        let first = scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
         let second = scoped.update(&SERVICE_PRINCIPAL, first.clone()).await.unwrap();
         assert_eq!((first.etag(), second.etag()), ("W/\"1\"".to_owned(), "W/\"2\"".to_owned()));
         assert!(matches!(scoped.update(&SERVICE_PRINCIPAL, first).await, Err(StoreError::Changed)));
@@ -60,8 +60,8 @@ fn two_objects_cannot_have_the_same_key() {
     on_each(async |store| {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
-        let one = principal(1, json!({}));
-        let other = principal(2, json!({ "appId": one["appId"] }));
+        let one = principal(1, &json!({}));
+        let other = principal(2, &json!({ "appId": one["appId"] }));
         scoped.insert(&SERVICE_PRINCIPAL, one).await.unwrap();
         let outcome = scoped.insert(&SERVICE_PRINCIPAL, other).await;
         assert!(matches!(outcome, Err(StoreError::Duplicate("servicePrincipal"))), "{outcome:?}");
@@ -105,8 +105,9 @@ fn pages_hold_every_object_once_in_every_order_with_ties_and_nulls() {
         let mut scoped = begin(&store, &tenant).await;
         for number in 0..40 {
             let owner = (number % 3 != 0).then(|| uuid::Uuid::from_u128(u128::from(number % 5)).to_string());
-            let more = json!({ "displayName": format!("Name {}", number % 7), "appOwnerOrganizationId": owner });
-            scoped.insert(&SERVICE_PRINCIPAL, principal(number, more)).await.unwrap();
+            let more =
+                json!({ "displayName": format!("Name {}", number % 7), "appOwnerOrganizationId": owner });
+            scoped.insert(&SERVICE_PRINCIPAL, principal(number, &more)).await.unwrap();
         }
         for order in [
             "",
@@ -131,20 +132,20 @@ fn pages_stay_stable_while_objects_come_and_go() {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
         for number in 10..30 {
-            scoped.insert(&SERVICE_PRINCIPAL, principal(number, json!({}))).await.unwrap();
+            scoped.insert(&SERVICE_PRINCIPAL, principal(number, &json!({}))).await.unwrap();
         }
         let ids = pages(&mut scoped, "$orderby=displayName", 5, async |scoped, page| {
             if page == 0 {
                 // One before the place that was reached, and one that was shown is gone.
-                scoped.insert(&SERVICE_PRINCIPAL, principal(1, json!({}))).await.unwrap();
-                let shown = principal(12, json!({}))["id"].as_str().unwrap().to_owned();
+                scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
+                let shown = principal(12, &json!({}))["id"].as_str().unwrap().to_owned();
                 let shown = scoped.get(&SERVICE_PRINCIPAL, &shown).await.unwrap().unwrap();
                 scoped.remove(&SERVICE_PRINCIPAL, &shown).await.unwrap();
             }
         })
         .await;
         let expected: Vec<String> =
-            (10..30).map(|number| principal(number, json!({}))["id"].as_str().unwrap().to_owned()).collect();
+            (10..30).map(|number| principal(number, &json!({}))["id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(ids, expected);
     });
 }
@@ -155,7 +156,7 @@ fn a_token_of_another_query_is_refused() {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
         for number in 0..3 {
-            scoped.insert(&SERVICE_PRINCIPAL, principal(number, json!({}))).await.unwrap();
+            scoped.insert(&SERVICE_PRINCIPAL, principal(number, &json!({}))).await.unwrap();
         }
         let sorted = options("$orderby=displayName");
         let listing = Listing { order: &sorted.order_by, top: 1, ..Listing::default() };
@@ -173,8 +174,8 @@ fn deleted_objects_are_listed_apart() {
     on_each(async |store| {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
-        let mut gone = scoped.insert(&SERVICE_PRINCIPAL, principal(1, json!({}))).await.unwrap();
-        scoped.insert(&SERVICE_PRINCIPAL, principal(2, json!({}))).await.unwrap();
+        let mut gone = scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
+        scoped.insert(&SERVICE_PRINCIPAL, principal(2, &json!({}))).await.unwrap();
         gone.deleted = Some(NOW);
         scoped.update(&SERVICE_PRINCIPAL, gone).await.unwrap();
         let live = Listing { top: 10, ..Listing::default() };
@@ -192,7 +193,7 @@ fn members_of_ours_do_not_leave() {
     on_each(async |store| {
         let tenant = tenant(&store, "contoso").await;
         let mut scoped = begin(&store, &tenant).await;
-        let body = principal(1, json!({ "_secret": 1 }));
+        let body = principal(1, &json!({ "_secret": 1 }));
         let record = scoped.insert(&SERVICE_PRINCIPAL, body).await.unwrap();
         assert!(record.into_public().get("_secret").is_none());
         assert_eq!(scoped.count(&RISKY_SERVICE_PRINCIPAL, &Listing::default()).await.unwrap(), 0);

@@ -84,7 +84,7 @@ pub(crate) async fn begin(store: &Store, tenant: &Tenant) -> Scoped {
 }
 
 /// A service principal with a name, and what `more` says.
-pub(crate) fn principal(number: u32, more: Json) -> Map<String, Json> {
+pub(crate) fn principal(number: u32, more: &Json) -> Map<String, Json> {
     let mut body = json!({
         "id": uuid::Uuid::from_u128(u128::from(number)).to_string(),
         "appId": uuid::Uuid::from_u128(u128::from(number) << 64).to_string(),

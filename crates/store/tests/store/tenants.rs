@@ -11,7 +11,7 @@ fn a_scope_sees_its_own_tenant_only() {
     on_each(async |store| {
         let (a, b) = (tenant(&store, "a").await, tenant(&store, "b").await);
         let mut in_a = begin(&store, &a).await;
-        let record = in_a.insert(&SERVICE_PRINCIPAL, principal(1, json!({}))).await.unwrap();
+        let record = in_a.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
         in_a.add_owner(&record.id, "owner", NOW).await.unwrap();
         in_a.index_names(&record).await.unwrap();
         in_a.commit().await.unwrap();
@@ -45,7 +45,7 @@ fn a_client_is_known_where_it_is_at_home_or_has_a_principal() {
         in_a.insert(&APPLICATION, application.as_object().unwrap().clone()).await.unwrap();
         in_a.commit().await.unwrap();
         let mut in_b = begin(&store, &b).await;
-        in_b.insert(&SERVICE_PRINCIPAL, principal(1, json!({ "appId": app_id }))).await.unwrap();
+        in_b.insert(&SERVICE_PRINCIPAL, principal(1, &json!({ "appId": app_id }))).await.unwrap();
         in_b.commit().await.unwrap();
         let known = async |tenant| {
             let client = store.client(&store.scope(tenant), app_id).await.unwrap();
@@ -63,7 +63,7 @@ fn a_change_is_seen_by_the_next_token_request() {
         let tenant = tenant(&store, "a").await;
         let scope = store.scope(&tenant);
         let mut scoped = begin(&store, &tenant).await;
-        let mut record = scoped.insert(&SERVICE_PRINCIPAL, principal(1, json!({}))).await.unwrap();
+        let mut record = scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
         scoped.commit().await.unwrap();
         let app_id = record.text("appId").unwrap().to_owned();
         for enabled in [false, true, false] {

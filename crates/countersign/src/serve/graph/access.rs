@@ -124,12 +124,8 @@ static READERS_OF_DIRECTORY: &[&Role] = &[
     &PRIVILEGED_ROLE_ADMINISTRATOR,
     &REPORTS_READER,
 ];
-static READ_DIRECTORY_PERMISSIONS: &[&Permission] = &[
-    &APPLICATION_READ_ALL,
-    &APPLICATION_READ_WRITE_ALL,
-    &DIRECTORY_READ_ALL,
-    &DIRECTORY_READ_WRITE_ALL,
-];
+static READ_DIRECTORY_PERMISSIONS: &[&Permission] =
+    &[&APPLICATION_READ_ALL, &APPLICATION_READ_WRITE_ALL, &DIRECTORY_READ_ALL, &DIRECTORY_READ_WRITE_ALL];
 
 /// What needs a valid token of the tenant and nothing else.
 pub(crate) static ANYBODY: Access = reads(&[], &[]);
@@ -154,7 +150,8 @@ pub(crate) static READ_DETECTIONS: Access = reads(
     READERS_OF_RISK,
 );
 /// Applications, service principals and what hangs on them.
-pub(crate) static READ_APPLICATIONS: Access = reads(READ_DIRECTORY_PERMISSIONS, READERS_OF_DIRECTORY).or_owner();
+pub(crate) static READ_APPLICATIONS: Access =
+    reads(READ_DIRECTORY_PERMISSIONS, READERS_OF_DIRECTORY).or_owner();
 /// Changes to them.
 pub(crate) static WRITE_APPLICATIONS: Access =
     writes(&[&APPLICATION_READ_WRITE_ALL, &DIRECTORY_READ_WRITE_ALL], APPLICATION_ADMINISTRATORS).or_owner();
@@ -167,10 +164,8 @@ pub(crate) static CREATE_APPLICATIONS: Access = writes(
 pub(crate) static WRITE_DELETED: Access =
     writes(&[&APPLICATION_READ_WRITE_ALL, &DIRECTORY_READ_WRITE_ALL], APPLICATION_ADMINISTRATORS).or_owner();
 /// Application permissions granted.
-pub(crate) static WRITE_APP_ROLE_ASSIGNMENTS: Access = writes(
-    &[&APP_ROLE_ASSIGNMENT_READ_WRITE_ALL],
-    &[&PRIVILEGED_ROLE_ADMINISTRATOR],
-);
+pub(crate) static WRITE_APP_ROLE_ASSIGNMENTS: Access =
+    writes(&[&APP_ROLE_ASSIGNMENT_READ_WRITE_ALL], &[&PRIVILEGED_ROLE_ADMINISTRATOR]);
 /// Delegated permissions granted.
 pub(crate) static WRITE_GRANTS: Access = writes(
     &[&DELEGATED_PERMISSION_GRANT_READ_WRITE_ALL, &DIRECTORY_READ_WRITE_ALL],
@@ -192,12 +187,11 @@ pub(crate) static WRITE_ROLES: Access =
 /// Sign-ins and directory audits.
 pub(crate) static READ_LOGS: Access = reads(&[&AUDIT_LOG_READ_ALL], READERS_OF_LOGS);
 /// The tenant.
-pub(crate) static READ_ORGANIZATION: Access = reads(
-    &[&ORGANIZATION_READ_ALL, &DIRECTORY_READ_ALL, &DIRECTORY_READ_WRITE_ALL],
-    READERS_OF_DIRECTORY,
-);
+pub(crate) static READ_ORGANIZATION: Access =
+    reads(&[&ORGANIZATION_READ_ALL, &DIRECTORY_READ_ALL, &DIRECTORY_READ_WRITE_ALL], READERS_OF_DIRECTORY);
 /// People.
-pub(crate) static READ_USERS: Access = reads(&[&DIRECTORY_READ_ALL, &DIRECTORY_READ_WRITE_ALL], READERS_OF_DIRECTORY);
+pub(crate) static READ_USERS: Access =
+    reads(&[&DIRECTORY_READ_ALL, &DIRECTORY_READ_WRITE_ALL], READERS_OF_DIRECTORY);
 /// Accounts of people: whoever could change them could become them.
 pub(crate) static WRITE_USERS: Access = writes(&[&DIRECTORY_READ_WRITE_ALL], &[]);
 /// A key that replaces another of the same object, proven by the one that is replaced.
@@ -226,7 +220,8 @@ pub(crate) enum Verdict {
 
 /// Whether what a caller holds suffices.
 pub(crate) fn verdict(access: &Access, held: Held<'_>) -> Verdict {
-    let has = |granted: &[String], permission: &Permission| granted.iter().any(|name| name == permission.name);
+    let has =
+        |granted: &[String], permission: &Permission| granted.iter().any(|name| name == permission.name);
     match held {
         _ if access.permissions.is_empty() && access.roles.is_empty() => Verdict::Allowed,
         Held::Application(granted) => {
@@ -345,7 +340,9 @@ mod tests {
                 let is_listed = route.access.permissions.iter().any(|listed| listed.name == permission.name);
                 let expected = match (is_listed, route.access.owned) {
                     (true, _) => Verdict::Allowed,
-                    (false, true) if permission.name == APPLICATION_READ_WRITE_OWNED_BY.name => Verdict::IfOwner,
+                    (false, true) if permission.name == APPLICATION_READ_WRITE_OWNED_BY.name => {
+                        Verdict::IfOwner
+                    }
                     _ => Verdict::Denied,
                 };
                 let verdict = verdict(route.access, Held::Application(&granted));
@@ -367,16 +364,22 @@ Global Reader every role for what only reads.
 "
         .to_owned();
         for route in ROUTES {
-            let permissions: Vec<&str> = route.access.permissions.iter().map(|permission| permission.name).collect();
+            let permissions: Vec<&str> =
+                route.access.permissions.iter().map(|permission| permission.name).collect();
             let roles: Vec<&str> = route.access.roles.iter().map(|role| role.name).collect();
-            let list = |names: Vec<&str>, none: &str| if names.is_empty() { none.to_owned() } else { names.join(", ") };
+            let list = |names: Vec<&str>, none: &str| {
+                if names.is_empty() { none.to_owned() } else { names.join(", ") }
+            };
             let _ = writeln!(
                 page,
                 "| `{} /{}` | {} | {} | {} |",
                 route.method,
                 route.path,
                 list(permissions, "any token"),
-                list(roles, if route.access.permissions.is_empty() { "anybody" } else { "Global Administrator" }),
+                list(
+                    roles,
+                    if route.access.permissions.is_empty() { "anybody" } else { "Global Administrator" }
+                ),
                 if route.access.owned { "yes" } else { "" }
             );
         }

@@ -35,7 +35,7 @@ pub(crate) async fn create_application(call: &Call<'_>) -> Result<Answer, ODataE
     let mut scoped = call.begin().await?;
     let record = insert_application(call, &mut scoped, given).await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &APPLICATIONS, record)
+    Ok(created(call, &APPLICATIONS, record))
 }
 
 async fn insert_application(
@@ -134,7 +134,7 @@ pub(crate) async fn create_service_principal(call: &Call<'_>) -> Result<Answer, 
     );
     audit::write(call, &mut scoped, change).await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &SERVICE_PRINCIPALS, record)
+    Ok(created(call, &SERVICE_PRINCIPALS, record))
 }
 
 fn is_owned_by_only(granted: &[String]) -> bool {
@@ -149,7 +149,7 @@ pub(crate) fn created(
     call: &Call<'_>,
     collection: &'static super::routes::Collection,
     record: Record,
-) -> Result<Answer, ODataError> {
+) -> Answer {
     let location = format!("{}/{}/{}/{}", call.base, call.version.as_str(), collection.name, record.id);
     let etag = Some(record.etag());
     let mut body = record.into_public();
@@ -157,10 +157,9 @@ pub(crate) fn created(
         credential["key"] = Json::Null;
     }
     let select = Options::default().select;
-    let body =
-        countersign_odata::project::project(collection.set.entity, call.version, &select, body);
+    let body = countersign_odata::project::project(collection.set.entity, call.version, &select, body);
     let body = call.with_context(&format!("{}/$entity", collection.name), body);
-    Ok(Answer::Json { status: 201, body, etag, location: Some(location) })
+    Answer::Json { status: 201, body, etag, location: Some(location) }
 }
 
 fn refuse_read_only(
@@ -170,8 +169,14 @@ fn refuse_read_only(
 ) -> Result<(), ODataError> {
     for (name, value) in given {
         let is_same = current.is_some_and(|record| record.body.get(name) == Some(value));
-        if READ_ONLY.contains(&name.as_str()) && !allowed.contains(&name.as_str()) && !is_same && !value.is_null() {
-            return Err(ODataError::request_bad_request(format!("Property '{name}' is read-only and cannot be set.")));
+        if READ_ONLY.contains(&name.as_str())
+            && !allowed.contains(&name.as_str())
+            && !is_same
+            && !value.is_null()
+        {
+            return Err(ODataError::request_bad_request(format!(
+                "Property '{name}' is read-only and cannot be set."
+            )));
         }
     }
     Ok(())
@@ -190,7 +195,7 @@ pub(crate) async fn update(call: &Call<'_>, holder: Holder) -> Result<Answer, OD
             body::required(&given, "displayName")?;
             let record = insert_application(call, &mut scoped, given).await?;
             scoped.commit().await.map_err(failed)?;
-            return created(call, &APPLICATIONS, record);
+            return Ok(created(call, &APPLICATIONS, record));
         }
         Err(error) => return Err(error),
     };
@@ -245,14 +250,20 @@ async fn change(
         Holder::Application => {
             if !properties.is_empty() {
                 let targets = vec![target_of("Application", &record, properties)];
-                audit::write(call, scoped, Change::application("Update application", "Update", targets)).await?;
+                audit::write(call, scoped, Change::application("Update application", "Update", targets))
+                    .await?;
             }
             follow(scoped, &record).await?;
         }
         Holder::ServicePrincipal => {
             if !properties.is_empty() {
                 let targets = vec![target_of("ServicePrincipal", &record, properties)];
-                audit::write(call, scoped, Change::application("Update service principal", "Update", targets)).await?;
+                audit::write(
+                    call,
+                    scoped,
+                    Change::application("Update service principal", "Update", targets),
+                )
+                .await?;
             }
             scoped.index_names(&record).await.map_err(failed)?;
             risk::follow_principal(scoped, &record).await?;
@@ -265,7 +276,8 @@ async fn change(
 /// sign in.
 async fn follow(scoped: &mut Scoped, application: &Record) -> Result<(), ODataError> {
     let app_id = application.text("appId").unwrap_or_default();
-    let Some(mut principal) = scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await.map_err(failed)? else {
+    let Some(mut principal) = scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await.map_err(failed)?
+    else {
         return Ok(());
     };
     let before = principal.body.clone();

@@ -41,7 +41,7 @@ pub(crate) fn target(kind: &str, object: &Map<String, Json>, modified: Vec<Json>
         "type": kind,
         "userPrincipalName": object.get("userPrincipalName"),
         "groupType": null,
-        "modifiedProperties": modified,
+        "modifiedProperties": Json::Array(modified),
     })
 }
 

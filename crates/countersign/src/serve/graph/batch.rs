@@ -26,7 +26,11 @@ struct Item {
 }
 
 /// Runs the calls one after the other, in their order; what depends on a call that failed is not run.
-pub(crate) async fn run(server: &Server, caller: &Caller, request: &Request<'_>) -> Result<Answer, ODataError> {
+pub(crate) async fn run(
+    server: &Server,
+    caller: &Caller,
+    request: &Request<'_>,
+) -> Result<Answer, ODataError> {
     if request.body.len() > body::BODY_BYTES_MAX {
         return Err(ODataError::too_large(body::BODY_BYTES_MAX));
     }
@@ -102,7 +106,10 @@ fn items(request: &Request<'_>, given: &Map<String, Json>) -> Result<Vec<Item>, 
     for one in requests {
         let item = item(request, one)?;
         if items.iter().any(|other| other.id == item.id) {
-            return Err(ODataError::bad_request(format!("Two requests of the batch have the id '{}'.", item.id)));
+            return Err(ODataError::bad_request(format!(
+                "Two requests of the batch have the id '{}'.",
+                item.id
+            )));
         }
         items.push(item);
     }

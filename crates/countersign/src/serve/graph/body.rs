@@ -63,13 +63,18 @@ fn checked(property: &Property, value: Json, version: Version, place: &str) -> R
 }
 
 fn wrong(place: &str, kind: Kind) -> ODataError {
-    ODataError::request_bad_request(format!("Invalid value specified for property '{place}': expected {}.", kind.name()))
+    ODataError::request_bad_request(format!(
+        "Invalid value specified for property '{place}': expected {}.",
+        kind.name()
+    ))
 }
 
 fn check(kind: Kind, value: Json, version: Version, place: &str) -> Result<Json, ODataError> {
     match (kind, value) {
         (Kind::Any, value) => Ok(value),
-        (Kind::String | Kind::Duration, Json::String(text)) if text.chars().count() <= TEXT_CHARACTERS_MAX => {
+        (Kind::String | Kind::Duration, Json::String(text))
+            if text.chars().count() <= TEXT_CHARACTERS_MAX =>
+        {
             Ok(Json::String(text))
         }
         (Kind::Boolean, value @ Json::Bool(_)) => Ok(value),

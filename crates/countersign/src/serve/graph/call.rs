@@ -203,6 +203,7 @@ pub(crate) fn failed(error: StoreError) -> ODataError {
 }
 
 /// An error of our own making, which the client can do nothing about.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 pub(crate) fn internal(error: anyhow::Error) -> ODataError {
     crate::serve::log::error("internal", &*error);
     ODataError::internal()

@@ -5,15 +5,14 @@ use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
 use countersign_odata::query::{Expand, Expr, Options, Search};
 use countersign_store::entity::{
-    APP_ROLE_ASSIGNMENT, APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, RISK_HISTORY,
-    SERVICE_PRINCIPAL, USER,
+    APP_ROLE_ASSIGNMENT, APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, RISK_HISTORY, SERVICE_PRINCIPAL, USER,
 };
 use countersign_store::{Listing, Record, Scoped};
 use serde_json::{Map, Value as Json};
 
 use super::call::{Answer, Call, failed};
 use super::routes::{Area, Collection, Param};
-use super::{roles, risk, search};
+use super::{risk, roles, search};
 
 /// Children that `$expand` gives at most.
 const EXPANDED_MAX: usize = 20;
@@ -36,7 +35,8 @@ pub(crate) async fn list(call: &Call<'_>, collection: &'static Collection) -> Re
     };
     // The directory counts on the first page only.
     let wants_count = options.count && !(collection.area == Area::Directory && options.skip_token.is_some());
-    let count = if wants_count { Some(scoped.count(collection.set, &listing).await.map_err(failed)?) } else { None };
+    let count =
+        if wants_count { Some(scoped.count(collection.set, &listing).await.map_err(failed)?) } else { None };
     let page = scoped.list(collection.set, &listing).await.map_err(failed)?;
     let mut values = Vec::with_capacity(page.records.len());
     for record in page.records {
@@ -166,10 +166,12 @@ pub(crate) async fn resolve(
     let found = match call.params.get(at) {
         None => None,
         // Ids of app role assignments differ in letter case only by chance; they are kept in lower case.
-        Some(Param::Id(id)) => match scoped.get(collection.set, &id.to_ascii_lowercase()).await.map_err(failed)? {
-            Some(record) => Some(record),
-            None => by_name(collection, id, scoped).await?,
-        },
+        Some(Param::Id(id)) => {
+            match scoped.get(collection.set, &id.to_ascii_lowercase()).await.map_err(failed)? {
+                Some(record) => Some(record),
+                None => by_name(collection, id, scoped).await?,
+            }
+        }
         Some(Param::Key(name, value)) => {
             let key = collection.keys.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
             let Some((_, column)) = key else {
@@ -265,7 +267,9 @@ async fn expanded_value(
         }
         "memberOf" => {
             let roles = scoped.directory_roles(&record.id).await.map_err(failed)?;
-            return Ok(Json::Array(roles.iter().take(top).filter_map(|id| roles::directory_role(id)).collect()));
+            return Ok(Json::Array(
+                roles.iter().take(top).filter_map(|id| roles::directory_role(id)).collect(),
+            ));
         }
         "principal" => {
             let ids = record.text("principalId").map(str::to_owned).into_iter().collect();
@@ -294,9 +298,10 @@ async fn expanded_value(
     };
     let page = scoped.list(within.0, &listing).await.map_err(failed)?;
     let entity = within.0.entity;
-    let shown = page.records.into_iter().map(|child| {
-        project(entity, call.version, &expand.select, child.into_public())
-    });
+    let shown = page
+        .records
+        .into_iter()
+        .map(|child| project(entity, call.version, &expand.select, child.into_public()));
     Ok(Json::Array(shown.collect()))
 }
 
@@ -335,4 +340,3 @@ pub(crate) async fn directory_object(
     }
     Ok(None)
 }
-

@@ -133,7 +133,11 @@ fn is_key_roll(call: &Call<'_>) -> bool {
 /// A proof is a token that a key of the object signed, for this object, now.
 fn check_proof(call: &Call<'_>, record: &Record, given: &Map<String, Json>) -> Result<(), ODataError> {
     let missing = || {
-        ODataError::new(401, "Authentication_MissingOrMalformed", "The proof of possession is missing or malformed.")
+        ODataError::new(
+            401,
+            "Authentication_MissingOrMalformed",
+            "The proof of possession is missing or malformed.",
+        )
     };
     let wrong = || {
         ODataError::new(
@@ -285,7 +289,8 @@ pub(crate) fn settle(
                 let (start, end) = (body::time(&given, "startDateTime")?, body::time(&given, "endDateTime")?);
                 check_validity(start.unwrap_or(call.now), end)?;
                 let name = given.get("displayName").and_then(Json::as_str);
-                let mut credential = directory::secret(name, start, end, call.now).map_err(internal)?.credential;
+                let mut credential =
+                    directory::secret(name, start, end, call.now).map_err(internal)?.credential;
                 credential.insert("hint".into(), text.chars().take(3).collect::<String>().into());
                 hashes.push((
                     credential["keyId"].as_str().unwrap_or_default().to_owned(),
@@ -301,7 +306,9 @@ pub(crate) fn settle(
         }
     }
     if keys.len() > CREDENTIALS_MAX || passwords.len() > CREDENTIALS_MAX {
-        return Err(ODataError::request_bad_request(format!("At most {CREDENTIALS_MAX} credentials of a kind.")));
+        return Err(ODataError::request_bad_request(format!(
+            "At most {CREDENTIALS_MAX} credentials of a kind."
+        )));
     }
     body.insert("keyCredentials".into(), Json::Array(keys));
     body.insert("passwordCredentials".into(), Json::Array(passwords));
@@ -311,7 +318,9 @@ pub(crate) fn settle(
 fn list_of(body: &Map<String, Json>, list: &str) -> Result<Vec<Map<String, Json>>, ODataError> {
     match body.get(list) {
         None | Some(Json::Null) => Ok(Vec::new()),
-        Some(Json::Array(credentials)) => Ok(credentials.iter().filter_map(Json::as_object).cloned().collect()),
+        Some(Json::Array(credentials)) => {
+            Ok(credentials.iter().filter_map(Json::as_object).cloned().collect())
+        }
         Some(_) => Err(ODataError::request_bad_request(format!("'{list}' must be a list."))),
     }
 }

@@ -36,9 +36,10 @@ pub(crate) async fn list(call: &Call<'_>, holder: Holder) -> Result<Answer, ODat
         None
     };
     let page = scoped.list(set, &listing).await.map_err(failed)?;
-    let shown = page.records.into_iter().map(|record| {
-        project(set.entity, call.version, &options.select, without_keys(record.into_public()))
-    });
+    let shown = page
+        .records
+        .into_iter()
+        .map(|record| project(set.entity, call.version, &options.select, without_keys(record.into_public())));
     let name = holder.collection().name;
     Ok(Answer::ok(collections::page_of(call, name, shown.collect(), count, page.skip_token)))
 }
@@ -106,10 +107,16 @@ pub(crate) async fn restore(call: &Call<'_>) -> Result<Answer, ODataError> {
 }
 
 /// The service principal that went with its application comes back with it.
-async fn restore_principal(call: &Call<'_>, scoped: &mut Scoped, application: &Record) -> Result<(), ODataError> {
+async fn restore_principal(
+    call: &Call<'_>,
+    scoped: &mut Scoped,
+    application: &Record,
+) -> Result<(), ODataError> {
     let app_id = application.text("appId").unwrap_or_default();
     let principal = scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await.map_err(failed)?;
-    let Some(mut principal) = principal.filter(|principal| principal.deleted.is_some()) else { return Ok(()) };
+    let Some(mut principal) = principal.filter(|principal| principal.deleted.is_some()) else {
+        return Ok(());
+    };
     principal.deleted = None;
     let principal = scoped.update(&SERVICE_PRINCIPAL, principal).await.map_err(failed)?;
     let targets = vec![target_of("ServicePrincipal", &principal, Vec::new())];
@@ -153,9 +160,13 @@ async fn remove(
 }
 
 /// Purges what was deleted too long ago; the number of objects.
-pub(crate) async fn sweep(scoped: &mut Scoped, now: Timestamp) -> Result<usize, countersign_store::StoreError> {
+pub(crate) async fn sweep(
+    scoped: &mut Scoped,
+    now: Timestamp,
+) -> Result<usize, countersign_store::StoreError> {
     let mut swept = 0;
-    for (holder, set) in [(Holder::Application, &APPLICATION), (Holder::ServicePrincipal, &SERVICE_PRINCIPAL)] {
+    for (holder, set) in [(Holder::Application, &APPLICATION), (Holder::ServicePrincipal, &SERVICE_PRINCIPAL)]
+    {
         let listing = Listing { deleted: true, top: 500, ..Listing::default() };
         for record in scoped.list(set, &listing).await?.records {
             let is_old = record.deleted.is_some_and(|deleted| now.since(deleted) >= RESTORABLE);

@@ -1,4 +1,4 @@
-//! What the API says of itself: the service document, `$metadata`, an OpenAPI document. All are made from the routes and the
+//! What the API says of itself: the service document, `$metadata`, an `OpenAPI` document. All are made from the routes and the
 //! entity types.
 
 use std::collections::BTreeMap;
@@ -19,12 +19,16 @@ fn entity_of(operation: Operation) -> Option<&'static EntityType> {
         Operation::ListSubscribedSkus | Operation::GetSubscribedSku => Some(&SUBSCRIBED_SKU),
         Operation::ListRoleDefinitions | Operation::GetRoleDefinition => Some(&ROLE_DEFINITION),
         Operation::ListDirectoryRoles | Operation::GetDirectoryRole => Some(Shape::Role.entity()),
-        Operation::ListDirectoryRoleTemplates | Operation::GetDirectoryRoleTemplate => Some(Shape::Template.entity()),
+        Operation::ListDirectoryRoleTemplates | Operation::GetDirectoryRoleTemplate => {
+            Some(Shape::Template.entity())
+        }
         Operation::ListSignIns | Operation::GetSignIn => Some(&SIGN_IN),
         Operation::CreateApplication => Some(super::routes::APPLICATIONS.set.entity),
         Operation::CreateServicePrincipal => Some(super::routes::SERVICE_PRINCIPALS.set.entity),
         Operation::Update(holder) => Some(holder.set().entity),
-        Operation::CreateFederated(_) | Operation::UpdateFederated(_) => Some(super::routes::FEDERATED.set.entity),
+        Operation::CreateFederated(_) | Operation::UpdateFederated(_) => {
+            Some(super::routes::FEDERATED.set.entity)
+        }
         Operation::CreateAssignment => Some(super::routes::ASSIGNMENTS.set.entity),
         Operation::CreateGrant | Operation::UpdateGrant => Some(super::routes::GRANTS.set.entity),
         Operation::CreateRoleAssignment => Some(super::routes::ROLE_ASSIGNMENTS.set.entity),
@@ -66,7 +70,7 @@ pub(crate) fn service(version: Version, base: &str) -> Json {
     json!({ "@odata.context": format!("{base}/{}/$metadata", version.as_str()), "value": sets })
 }
 
-/// OpenAPI 3.0: every route, with the shapes of what it takes and gives.
+/// `OpenAPI` 3.0: every route, with the shapes of what it takes and gives.
 pub(crate) fn openapi(version: Version, base: &str) -> Json {
     let mut schemas = Map::new();
     let mut paths: BTreeMap<String, Map<String, Json>> = BTreeMap::new();
@@ -140,7 +144,8 @@ fn operation(route: &Route) -> Json {
     if matches!(route.method, "POST" | "PATCH") {
         let schema = entity.clone().filter(|_| route.method == "PATCH" || !route.path.ends_with('}'));
         let schema = schema.unwrap_or_else(|| json!({ "type": "object" }));
-        operation.insert("requestBody".into(), json!({ "content": { "application/json": { "schema": schema } } }));
+        operation
+            .insert("requestBody".into(), json!({ "content": { "application/json": { "schema": schema } } }));
     }
     let shape = match (&entity, is_list) {
         (Some(entity), true) => json!({

@@ -12,7 +12,9 @@ use countersign_store::entity::SIGN_IN;
 use countersign_store::{Place, SignInRange, place_of};
 use serde_json::Value as Json;
 
-use super::access::{Held, POLICY_READ_ALL, POLICY_READ_CONDITIONAL_ACCESS, POLICY_READ_WRITE_CONDITIONAL_ACCESS};
+use super::access::{
+    Held, POLICY_READ_ALL, POLICY_READ_CONDITIONAL_ACCESS, POLICY_READ_WRITE_CONDITIONAL_ACCESS,
+};
 use super::call::{Answer, Call, failed};
 use super::collections;
 use super::routes::Area;

@@ -33,14 +33,15 @@ use serde_json::Value as Json;
 
 use access::Verdict;
 pub(crate) use body::decode_base64;
-pub(crate) use call::{Answer, Caller, CallerKind};
 use call::Call;
+pub(crate) use call::{Answer, Caller, CallerKind};
 use routes::{Found, Operation};
 
 use super::Server;
 
 /// Content type of Graph's answers.
-const JSON: &str = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+const JSON: &str =
+    "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 
 /// A request as it came in, or as a batch holds it.
 pub(crate) struct Request<'a> {
@@ -139,7 +140,8 @@ fn check_content_type(request: &Request<'_>) -> Result<(), ODataError> {
     if request.body.is_empty() {
         return Ok(());
     }
-    let kind = request.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind =
+        request.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let base = kind.split(';').next().unwrap_or_default().trim();
     if base.is_empty() || base.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -208,38 +210,39 @@ async fn perform(call: &Call<'_>, operation: Operation) -> Result<Answer, ODataE
 
 /// An answer or an error as a response.
 pub(crate) fn respond(request: &Request<'_>, outcome: Result<Answer, ODataError>) -> Response<Body> {
-    let response = match outcome {
-        Ok(Answer::Json { status, body, etag, location }) => {
-            let mut response = json(status, &body);
-            let headers = response.headers_mut();
-            if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
-                headers.insert(header::ETAG, etag);
+    let response =
+        match outcome {
+            Ok(Answer::Json { status, body, etag, location }) => {
+                let mut response = json(status, &body);
+                let headers = response.headers_mut();
+                if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
+                    headers.insert(header::ETAG, etag);
+                }
+                if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+                    headers.insert(header::LOCATION, location);
+                }
+                if request.headers.get("prefer").is_some_and(|all| {
+                    all.to_str().is_ok_and(|all| all.contains("include-unknown-enum-members"))
+                }) {
+                    let applied = HeaderValue::from_static("include-unknown-enum-members");
+                    headers.insert("preference-applied", applied);
+                }
+                response
             }
-            if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
-                headers.insert(header::LOCATION, location);
+            Ok(Answer::Count(number)) => {
+                let mut response = Response::new(Body::from(number.to_string()));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
+                response
             }
-            if request.headers.get("prefer").is_some_and(|all| {
-                all.to_str().is_ok_and(|all| all.contains("include-unknown-enum-members"))
-            }) {
-                let applied = HeaderValue::from_static("include-unknown-enum-members");
-                headers.insert("preference-applied", applied);
+            Ok(Answer::Empty) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
             }
-            response
-        }
-        Ok(Answer::Count(number)) => {
-            let mut response = Response::new(Body::from(number.to_string()));
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
-            response
-        }
-        Ok(Answer::Empty) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
-        Err(error) => refusal(request, &error),
-    };
+            Err(error) => refusal(request, &error),
+        };
     finish(request, response)
 }
 

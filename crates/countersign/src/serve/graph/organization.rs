@@ -4,8 +4,8 @@ use countersign_odata::edm::EntityType;
 use countersign_odata::error::ODataError;
 use countersign_odata::evaluate::matches;
 use countersign_odata::project::project;
-use countersign_store::entity::{ORGANIZATION, SUBSCRIBED_SKU};
 use countersign_store::Plan;
+use countersign_store::entity::{ORGANIZATION, SUBSCRIBED_SKU};
 use serde_json::{Value as Json, json};
 
 use super::call::{Answer, Call};
@@ -54,7 +54,12 @@ fn skus(call: &Call<'_>) -> Vec<Json> {
     })]
 }
 
-fn list(call: &Call<'_>, name: &str, entity: &'static EntityType, all: Vec<Json>) -> Result<Answer, ODataError> {
+fn list(
+    call: &Call<'_>,
+    name: &str,
+    entity: &'static EntityType,
+    all: Vec<Json>,
+) -> Result<Answer, ODataError> {
     let options = call.options(entity, Area::Directory)?;
     let found: Vec<Json> = all
         .into_iter()
@@ -65,7 +70,12 @@ fn list(call: &Call<'_>, name: &str, entity: &'static EntityType, all: Vec<Json>
     Ok(Answer::ok(collections::page_of(call, name, found, count, None)))
 }
 
-fn get(call: &Call<'_>, name: &str, entity: &'static EntityType, all: Vec<Json>) -> Result<Answer, ODataError> {
+fn get(
+    call: &Call<'_>,
+    name: &str,
+    entity: &'static EntityType,
+    all: Vec<Json>,
+) -> Result<Answer, ODataError> {
     let options = call.options(entity, Area::Directory)?;
     let id = call.id(0);
     let found = all

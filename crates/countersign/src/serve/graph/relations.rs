@@ -12,9 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use super::applications::created;
 use super::audit::{self, Change, modified, target, target_of};
 use super::call::{Answer, Call, failed, internal};
-use super::routes::{
-    ASSIGNMENTS, Area, Collection, FEDERATED, GRANTS, Holder, SERVICE_PRINCIPALS,
-};
+use super::routes::{ASSIGNMENTS, Area, Collection, FEDERATED, GRANTS, Holder, SERVICE_PRINCIPALS};
 use super::{body, collections, roles};
 use crate::serve::directory::{self, DEFAULT_APP_ROLE_ID};
 use crate::serve::ids;
@@ -86,7 +84,8 @@ pub(crate) async fn list_role_members(call: &Call<'_>) -> Result<Answer, ODataEr
         return Err(ODataError::not_found(&id));
     }
     let mut scoped = call.read().await?;
-    let listing = Listing { within: vec![("role_definition_id", &id)], top: ROLE_MEMBERS_MAX, ..Listing::default() };
+    let listing =
+        Listing { within: vec![("role_definition_id", &id)], top: ROLE_MEMBERS_MAX, ..Listing::default() };
     let assignments = scoped.list(&ROLE_ASSIGNMENT, &listing).await.map_err(failed)?.records;
     let ids = assignments.iter().filter_map(|one| one.text("principalId")).map(str::to_owned).collect();
     objects(call, &mut scoped, ids).await
@@ -140,7 +139,8 @@ pub(crate) async fn remove_owner(call: &Call<'_>, holder: Holder) -> Result<Answ
         return Err(ODataError::not_found(&owner_id));
     }
     let owner = collections::directory_object(&mut scoped, &owner_id).await?;
-    let (kind, owner) = owner.map_or(("directoryObject", json!({ "id": owner_id })), |(entity, owner)| (entity.name, owner));
+    let (kind, owner) =
+        owner.map_or(("directoryObject", json!({ "id": owner_id })), |(entity, owner)| (entity.name, owner));
     audit_owner(call, &mut scoped, holder, &record, (kind, &owner), false).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
@@ -185,7 +185,9 @@ pub(crate) async fn create_federated(call: &Call<'_>, holder: Holder) -> Result<
     let record = held(call, holder, &mut scoped).await?;
     let existing = federated_of(&mut scoped, &record.id).await?;
     if existing.len() as i64 >= FEDERATED_MAX {
-        return Err(ODataError::request_bad_request(format!("The object has {FEDERATED_MAX} federated credentials.")));
+        return Err(ODataError::request_bad_request(format!(
+            "The object has {FEDERATED_MAX} federated credentials."
+        )));
     }
     check_unique(&existing, &given, None)?;
     given.insert("id".into(), ids::guid().map_err(internal)?.into());
@@ -194,7 +196,7 @@ pub(crate) async fn create_federated(call: &Call<'_>, holder: Holder) -> Result<
     let credential = scoped.insert(&FEDERATED_IDENTITY_CREDENTIAL, given).await.map_err(failed)?;
     audit_federated(call, &mut scoped, holder, &record, existing).await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &FEDERATED, credential)
+    Ok(created(call, &FEDERATED, credential))
 }
 
 /// `PATCH …/federatedIdentityCredentials/{id}`
@@ -281,7 +283,11 @@ fn check_federated(given: &Map<String, Json>) -> Result<(), ODataError> {
 }
 
 /// Issuer and subject are unique within one object.
-fn check_unique(existing: &[Record], given: &Map<String, Json>, except: Option<&str>) -> Result<(), ODataError> {
+fn check_unique(
+    existing: &[Record],
+    given: &Map<String, Json>,
+    except: Option<&str>,
+) -> Result<(), ODataError> {
     let is_same = |record: &Record| {
         record.body.get("issuer") == given.get("issuer") && record.body.get("subject") == given.get("subject")
     };
@@ -365,15 +371,15 @@ pub(crate) async fn create_assignment(call: &Call<'_>) -> Result<Answer, ODataEr
     let body = directory::app_role_assignment(&principal.body, kind, &resource.body, &app_role_id, call.now)
         .map_err(internal)?;
     let record = scoped.insert(&APP_ROLE_ASSIGNMENT, body).await.map_err(|error| match failed(error) {
-        error if error.code == "Request_MultipleObjectsWithSameKeyValue" => ODataError::request_bad_request(
-            "Permission being assigned already exists on the object.",
-        ),
+        error if error.code == "Request_MultipleObjectsWithSameKeyValue" => {
+            ODataError::request_bad_request("Permission being assigned already exists on the object.")
+        }
         error => error,
     })?;
     scoped.outdate(principal.text("appId").unwrap_or_default());
     audit_assignment(call, &mut scoped, (&principal, kind), &resource, &role, true).await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &ASSIGNMENTS, record)
+    Ok(created(call, &ASSIGNMENTS, record))
 }
 
 async fn live(
@@ -406,7 +412,8 @@ pub(crate) async fn delete_assignment(
             role.get("id").and_then(Json::as_str).is_some_and(|id| id.eq_ignore_ascii_case(&of("appRoleId")))
         });
         let role = role.cloned().unwrap_or(Json::Null);
-        audit_assignment(call, &mut scoped, (&principal, "ServicePrincipal"), &resource, &role, false).await?;
+        audit_assignment(call, &mut scoped, (&principal, "ServicePrincipal"), &resource, &role, false)
+            .await?;
     }
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
@@ -473,9 +480,10 @@ pub(crate) async fn create_grant(call: &Call<'_>) -> Result<Answer, ODataError> 
     given.entry("principalId").or_insert(Json::Null);
     given.entry("scope").or_insert_with(|| "".into());
     let record = scoped.insert(&OAUTH2_PERMISSION_GRANT, given).await.map_err(failed)?;
-    audit_grant(call, &mut scoped, (&client, &resource), (&Json::Null, &record.body["scope"]), &record).await?;
+    audit_grant(call, &mut scoped, (&client, &resource), (&Json::Null, &record.body["scope"]), &record)
+        .await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &GRANTS, record)
+    Ok(created(call, &GRANTS, record))
 }
 
 fn assignment_id() -> anyhow::Result<String> {
@@ -542,7 +550,9 @@ async fn audit_grant(
         modified("DelegatedPermissionGrant.ConsentType", &Json::Null, &grant.body["consentType"]),
         modified("ServicePrincipal.ObjectID", &Json::Null, &client.body["id"]),
     ];
-    let targets =
-        vec![target_of("ServicePrincipal", resource, properties), target_of("ServicePrincipal", client, Vec::new())];
+    let targets = vec![
+        target_of("ServicePrincipal", resource, properties),
+        target_of("ServicePrincipal", client, Vec::new()),
+    ];
     audit::write(call, scoped, Change::application(activity, operation, targets)).await
 }

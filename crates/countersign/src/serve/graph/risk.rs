@@ -101,14 +101,18 @@ pub(crate) fn risky_body(principal: &Map<String, Json>, now: Timestamp) -> Map<S
     }))
 }
 
-async fn apply(call: &Call<'_>, scoped: &mut Scoped, risky: Record, decision: Decision) -> Result<(), ODataError> {
+async fn apply(
+    call: &Call<'_>,
+    scoped: &mut Scoped,
+    risky: Record,
+    decision: Decision,
+) -> Result<(), ODataError> {
     let mut risk = risk_of(&risky);
     let by = call.caller.object_id().to_owned();
     let (event, detail) = match decision {
-        Decision::ConfirmCompromised => (
-            RiskEvent::ConfirmedCompromised { by },
-            "adminConfirmedServicePrincipalCompromised",
-        ),
+        Decision::ConfirmCompromised => {
+            (RiskEvent::ConfirmedCompromised { by }, "adminConfirmedServicePrincipalCompromised")
+        }
         Decision::Dismiss => (RiskEvent::Dismissed { by }, "adminDismissedAllRiskForServicePrincipal"),
     };
     let before = (risk.level, risk.state, risk.detail);
@@ -136,7 +140,8 @@ async fn apply(call: &Call<'_>, scoped: &mut Scoped, risky: Record, decision: De
     };
     event_types.sort();
     event_types.dedup();
-    let item = history_item(&risky, Some(call.caller.object_id()), &event_types, call.now).map_err(internal)?;
+    let item =
+        history_item(&risky, Some(call.caller.object_id()), &event_types, call.now).map_err(internal)?;
     scoped.insert(&RISK_HISTORY, item).await.map_err(failed)?;
     let change = Change {
         activity,
@@ -177,8 +182,12 @@ pub(crate) fn risk_of(risky: &Record) -> Risk {
         _ => RiskState::None,
     };
     risk.detail = match risky.text("riskDetail") {
-        Some("adminConfirmedServicePrincipalCompromised") => RiskDetail::AdminConfirmedServicePrincipalCompromised,
-        Some("adminDismissedAllRiskForServicePrincipal") => RiskDetail::AdminDismissedAllRiskForServicePrincipal,
+        Some("adminConfirmedServicePrincipalCompromised") => {
+            RiskDetail::AdminConfirmedServicePrincipalCompromised
+        }
+        Some("adminDismissedAllRiskForServicePrincipal") => {
+            RiskDetail::AdminDismissedAllRiskForServicePrincipal
+        }
         _ => RiskDetail::None,
     };
     let updated = risky.text("riskLastUpdatedDateTime").and_then(parse_instant).unwrap_or(0);
@@ -224,7 +233,7 @@ async fn settle_detections(
 
 /// The detection that a confirmation is.
 fn admin_detection(risky: &Record, now: Timestamp) -> anyhow::Result<Map<String, Json>> {
-    let id: String = ids::random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = ids::hexadecimal(&ids::random::<32>()?);
     let of = |name: &str| risky.body.get(name).cloned().unwrap_or(Json::Null);
     Ok(directory::object(json!({
         "id": id,
@@ -329,10 +338,15 @@ pub(crate) fn check_plan(
     if !is_hidden(call, collection) {
         return Ok(());
     }
-    let mut asks = options.order_by.iter().any(|by| HIDDEN.iter().any(|name| by.path.segments.iter().any(|part| part == name)));
+    let mut asks = options
+        .order_by
+        .iter()
+        .any(|by| HIDDEN.iter().any(|name| by.path.segments.iter().any(|part| part == name)));
     if let Some(filter) = &options.filter {
         filter.paths(&mut |path, _| {
-            asks |= path.segments.iter().any(|part| HIDDEN.contains(&part.as_ref()) || part == "activity" || part == "additionalInfo");
+            asks |= path.segments.iter().any(|part| {
+                HIDDEN.contains(&part.as_ref()) || part == "activity" || part == "additionalInfo"
+            });
         });
     }
     asks |= options.search.is_some();

@@ -113,7 +113,10 @@ pub(crate) fn list(call: &Call<'_>, shape: Shape) -> Result<Answer, ODataError> 
 pub(crate) fn get(call: &Call<'_>, shape: Shape) -> Result<Answer, ODataError> {
     let options = call.options(shape.entity(), Area::Directory)?;
     let id = call.id(0);
-    let role = ROLES.iter().find(|role| role.id.eq_ignore_ascii_case(id)).ok_or_else(|| ODataError::not_found(id))?;
+    let role = ROLES
+        .iter()
+        .find(|role| role.id.eq_ignore_ascii_case(id))
+        .ok_or_else(|| ODataError::not_found(id))?;
     let role = project(shape.entity(), call.version, &options.select, shape.of(role));
     Ok(Answer::ok(call.with_context(&format!("{}/$entity", shape.name()), role)))
 }
@@ -124,7 +127,9 @@ pub(crate) async fn create_assignment(call: &Call<'_>) -> Result<Answer, ODataEr
     let principal_id = body::required_guid(&given, "principalId")?;
     let role_id = body::required_guid(&given, "roleDefinitionId")?;
     if given.get("directoryScopeId").and_then(Json::as_str).is_some_and(|scope| scope != "/") {
-        return Err(ODataError::request_bad_request("'directoryScopeId' must be '/': roles hold in the whole tenant."));
+        return Err(ODataError::request_bad_request(
+            "'directoryScopeId' must be '/': roles hold in the whole tenant.",
+        ));
     }
     let Some(role) = ROLES.iter().find(|role| role.id == role_id) else {
         return Err(ODataError::request_bad_request(format!("There is no role '{role_id}'.")));
@@ -140,7 +145,7 @@ pub(crate) async fn create_assignment(call: &Call<'_>) -> Result<Answer, ODataEr
     scoped.outdate(principal.text("appId").unwrap_or_default());
     audit_role(call, &mut scoped, (&principal, kind), role, true).await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &ROLE_ASSIGNMENTS, record)
+    Ok(created(call, &ROLE_ASSIGNMENTS, record))
 }
 
 /// `DELETE /roleManagement/directory/roleAssignments/{id}`
@@ -165,7 +170,8 @@ pub(crate) async fn delete_assignment(call: &Call<'_>) -> Result<Answer, ODataEr
 fn check_strength(call: &Call<'_>, role: &Role) -> Result<(), ODataError> {
     match call.caller.held() {
         access::Held::Person(_, roles)
-            if role.id == GLOBAL_ADMINISTRATOR.id && !roles.iter().any(|id| id == GLOBAL_ADMINISTRATOR.id) =>
+            if role.id == GLOBAL_ADMINISTRATOR.id
+                && !roles.iter().any(|id| id == GLOBAL_ADMINISTRATOR.id) =>
         {
             Err(ODataError::denied())
         }

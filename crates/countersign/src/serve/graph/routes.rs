@@ -1,4 +1,4 @@
-//! Every route of the API, with what it does and who may. The router, `$metadata`, the OpenAPI document and the test that
+//! Every route of the API, with what it does and who may. The router, `$metadata`, the `OpenAPI` document and the test that
 //! walks all routes with all roles read this table.
 
 use countersign_odata::path::{Key, ResourcePath};
@@ -354,7 +354,8 @@ fn pieces(path: &ResourcePath) -> Vec<Piece> {
     for segment in &path.segments {
         // `microsoft.graph.dismiss` is the long form of `dismiss`, and casts are names as well. Python's client leaves
         // `microsoft.` out.
-        let name = segment.qualified().or_else(|| segment.name.strip_prefix("graph.")).unwrap_or(&segment.name);
+        let name =
+            segment.qualified().or_else(|| segment.name.strip_prefix("graph.")).unwrap_or(&segment.name);
         pieces.push(Piece::Name(name.to_owned()));
         match &segment.key {
             None => {}

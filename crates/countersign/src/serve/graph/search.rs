@@ -19,7 +19,8 @@ pub(crate) fn condition(entity: &'static EntityType, search: &Search) -> Expr {
             if found.is_empty() { Expr::False } else { any_of(found) }
         }
         Search::Property { property, text } => {
-            let kind = entity.property(property, Version::Beta).map_or(Kind::String, |property| property.kind);
+            let kind =
+                entity.property(property, Version::Beta).map_or(Kind::String, |property| property.kind);
             contains(property, kind, text)
         }
         Search::And(all) => Expr::And(all.iter().map(|one| condition(entity, one)).collect()),
@@ -34,11 +35,7 @@ fn any_of(mut found: Vec<Expr>) -> Expr {
 fn contains(property: &'static str, kind: Kind, text: &str) -> Expr {
     let path = |root, segments, kind| Path { root, segments, kind, marks: Marks::default() };
     let of = path(Root::Entity, vec![property.into()], kind);
-    let looks = |operand| Expr::Text {
-        function: TextFunction::Contains,
-        operand,
-        text: text.to_owned(),
-    };
+    let looks = |operand| Expr::Text { function: TextFunction::Contains, operand, text: text.to_owned() };
     match kind.element() {
         Some(element) => Expr::Any {
             collection: of,

@@ -52,7 +52,7 @@ pub(crate) async fn create(call: &Call<'_>) -> Result<Answer, ODataError> {
     }
     audit_user(call, &mut scoped, "Add user", "Add", &record, Vec::new()).await?;
     scoped.commit().await.map_err(failed)?;
-    created(call, &USERS, record)
+    Ok(created(call, &USERS, record))
 }
 
 async fn set_password(scoped: &mut Scoped, id: &str, password: &str) -> Result<(), ODataError> {

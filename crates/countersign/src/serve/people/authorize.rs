@@ -39,7 +39,8 @@ pub(crate) fn parameters(bytes: &[u8]) -> Map<String, Json> {
 pub(super) fn origin(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return String::new() };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    let is_plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
     if is_plain(scheme) && is_plain(authority) { format!("{scheme}://{authority}") } else { String::new() }
 }
 
@@ -81,7 +82,9 @@ async fn check(
 ) -> Result<(Tenant, String, Map<String, Json>), Problem> {
     let parameters = request.parameters;
     let get = |name: &'static str| {
-        text(parameters, name).filter(|value| !value.is_empty()).ok_or_else(|| Refusal::missing_parameter(name))
+        text(parameters, name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Refusal::missing_parameter(name))
     };
     let tenant = tenant_of(server, request.tenant, request.now).await.map_err(Problem::Shown)?;
     let client_id = get("client_id").map_err(Problem::Shown)?;
@@ -89,10 +92,11 @@ async fn check(
         log::error("database", &error);
         Problem::Shown(Refusal::transient())
     })?;
-    let client =
-        client.ok_or_else(|| Problem::Shown(Refusal::unknown_application(client_id, &tenant.display_name)))?;
+    let client = client
+        .ok_or_else(|| Problem::Shown(Refusal::unknown_application(client_id, &tenant.display_name)))?;
     let redirect_uri = get("redirect_uri").map_err(Problem::Shown)?;
-    let registered = client.application.as_ref().map_or(&[] as &[String], |application| &application.redirect_uris);
+    let registered =
+        client.application.as_ref().map_or(&[] as &[String], |application| &application.redirect_uris);
     if !is_registered(registered, redirect_uri) {
         return Err(Problem::Shown(Refusal::redirect_mismatch(redirect_uri, client_id)));
     }
@@ -165,7 +169,12 @@ fn broken(error: &anyhow::Error) -> Response<Body> {
 }
 
 /// A form of a sign-in page.
-pub(crate) async fn submit(server: &Server, form: &Map<String, Json>, ip: IpAddr, now: Timestamp) -> Response<Body> {
+pub(crate) async fn submit(
+    server: &Server,
+    form: &Map<String, Json>,
+    ip: IpAddr,
+    now: Timestamp,
+) -> Response<Body> {
     let handle = text(form, "handle").unwrap_or_default();
     let found = match find(server, SIGN_IN, handle, now).await {
         Ok(found) => found,
@@ -182,7 +191,9 @@ pub(crate) async fn submit(server: &Server, form: &Map<String, Json>, ip: IpAddr
             }
         }
         Ok(Step::AskCode(problem)) => ask(server, &sign_in, handle, problem, now, Asked::Code).await,
-        Ok(Step::AskPassword(problem)) => ask(server, &sign_in, handle, Some(problem), now, Asked::Password).await,
+        Ok(Step::AskPassword(problem)) => {
+            ask(server, &sign_in, handle, Some(problem), now, Asked::Password).await
+        }
         Err(error) => broken(&error),
     }
 }
@@ -259,19 +270,15 @@ async fn step(
         let mut secrets = scoped.user_secrets(&user.id).await?.unwrap_or_default();
         let last = (secrets.totp_last_step > 0).then_some(secrets.totp_last_step);
         let secret = secrets.totp_secret.clone().unwrap_or_default();
-        match totp::verify(&secret, code.trim(), last, now) {
-            Some(step) => {
-                secrets.totp_last_step = step;
-                scoped.set_user_secrets(&user.id, &secrets).await?;
-                scoped.commit().await?;
-                return Ok(Step::Done(Box::new(user)));
-            }
-            None => {
-                drop(scoped);
-                count_try(server, sign_in, ip, tries).await?;
-                return Ok(Step::AskCode(Some("That code is wrong or was used already.")));
-            }
+        if let Some(step) = totp::verify(&secret, code.trim(), last, now) {
+            secrets.totp_last_step = step;
+            scoped.set_user_secrets(&user.id, &secrets).await?;
+            scoped.commit().await?;
+            return Ok(Step::Done(Box::new(user)));
         }
+        drop(scoped);
+        count_try(server, sign_in, ip, tries).await?;
+        return Ok(Step::AskCode(Some("That code is wrong or was used already.")));
     }
     let name = text(form, "user").unwrap_or_default().to_ascii_lowercase();
     let user = scoped.get_by(&USER, "user_principal_name", &name).await?.filter(is_active);
@@ -317,7 +324,12 @@ pub(super) fn is_active(user: &Record) -> bool {
 }
 
 /// The person is known: on to where the sign-in was for.
-pub(super) async fn complete(server: &Server, sign_in: &GrantState, user: &Record, now: Timestamp) -> Response<Body> {
+pub(super) async fn complete(
+    server: &Server,
+    sign_in: &GrantState,
+    user: &Record,
+    now: Timestamp,
+) -> Response<Body> {
     if text(&sign_in.body, "purpose") == Some("device") {
         return super::device::confirm(server, sign_in, user, now).await;
     }

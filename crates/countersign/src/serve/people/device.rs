@@ -120,7 +120,12 @@ fn failed(error: &anyhow::Error) -> Response<Body> {
 }
 
 /// Signed in: asks once more, since somebody else may have sent the code.
-pub(super) async fn confirm(server: &Server, sign_in: &GrantState, user: &Record, now: Timestamp) -> Response<Body> {
+pub(super) async fn confirm(
+    server: &Server,
+    sign_in: &GrantState,
+    user: &Record,
+    now: Timestamp,
+) -> Response<Body> {
     let mut body = sign_in.body.clone();
     body.insert("auth_time".into(), now.0.into());
     let expires = now.plus(SIGN_IN_LIFE);
@@ -146,7 +151,9 @@ pub(crate) async fn answer(server: &Server, form: &Map<String, Json>, now: Times
         Ok(Some(false)) => {
             pages::message(StatusCode::OK, "The device was not connected", "You can close this window.")
         }
-        Ok(None) => pages::message(StatusCode::BAD_REQUEST, "The code has ended", "Start again on your device."),
+        Ok(None) => {
+            pages::message(StatusCode::BAD_REQUEST, "The code has ended", "Start again on your device.")
+        }
         Err(error) => failed(&error),
     }
 }

@@ -55,10 +55,12 @@ pub(crate) async fn exchange(
     let Some(principal) = &client.principal else {
         return Err(Refusal::missing_principal(&client.app_id, &tenant.id));
     };
-    let granted = scoped.delegated_scopes(&principal.id, &resource.id, &user.id).await.map_err(token::transient)?;
+    let granted =
+        scoped.delegated_scopes(&principal.id, &resource.id, &user.id).await.map_err(token::transient)?;
     drop(scoped);
     let scopes = consented(client, &wanted.1, &granted)?;
-    let issued = issue(server, call, tenant, client, &resource, &requested, &user, &roles, &scopes, attempt).await?;
+    let issued =
+        issue(server, call, tenant, client, &resource, &requested, &user, &roles, &scopes, attempt).await?;
     let asked: Vec<String> = text(&grant.body, "scope")
         .unwrap_or_default()
         .split_whitespace()
@@ -116,7 +118,10 @@ async fn redeem(
     match &request.grant {
         Grant::AuthorizationCode { redirect_uri, code_verifier, .. } => {
             if redirect_uri.as_deref() != text(&grant.body, "redirect_uri") {
-                return Err(Refusal::redirect_mismatch(redirect_uri.as_deref().unwrap_or_default(), &client.app_id));
+                return Err(Refusal::redirect_mismatch(
+                    redirect_uri.as_deref().unwrap_or_default(),
+                    &client.app_id,
+                ));
             }
             let is_proven = match (text(&grant.body, "challenge"), code_verifier) {
                 (Some(challenge), Some(verifier)) => pkce::verify_s256(challenge, verifier),
@@ -137,9 +142,10 @@ async fn redeem(
         _ => {}
     }
     // Used once, also the refresh token, which comes back fresh (RFC 9700 section 4.14.2).
-    match server.store.take_grant(&grant.hash).await.map_err(token::transient)? {
-        true => Ok(grant),
-        false => Err(unknown()),
+    if server.store.take_grant(&grant.hash).await.map_err(token::transient)? {
+        Ok(grant)
+    } else {
+        Err(unknown())
     }
 }
 
@@ -150,7 +156,7 @@ fn split(scope: &str) -> (String, Vec<String>) {
     for one in scope.split_whitespace() {
         match one.rsplit_once('/') {
             Some((named, scope)) if !OF_OPENID.contains(&one) => {
-                resource = named.to_owned();
+                named.clone_into(&mut resource);
                 scopes.push(scope.to_owned());
             }
             _ => scopes.push(one.to_owned()),
@@ -161,7 +167,8 @@ fn split(scope: &str) -> (String, Vec<String>) {
 
 /// The scopes that are both wanted and granted. `.default` wants all that is granted.
 fn consented(client: &Client, wanted: &[String], granted: &[String]) -> Result<Vec<String>, Refusal> {
-    let of_resource: Vec<&String> = wanted.iter().filter(|scope| !OF_OPENID.contains(&scope.as_str())).collect();
+    let of_resource: Vec<&String> =
+        wanted.iter().filter(|scope| !OF_OPENID.contains(&scope.as_str())).collect();
     let is_default = of_resource.is_empty() || of_resource.iter().any(|scope| scope.as_str() == ".default");
     let scopes: Vec<String> = if is_default {
         granted.to_vec()

@@ -1,4 +1,4 @@
-//! Sign-in with another provider (OpenID Connect): it says who the person is, the directory says what they may.
+//! Sign-in with another provider (`OpenID` Connect): it says who the person is, the directory says what they may.
 
 use anyhow::{Context as _, Result, bail};
 use axum::body::Body;
@@ -20,7 +20,12 @@ const EXTERNAL: &str = "external_sign_in";
 const LEEWAY: i64 = 300 * SECOND;
 
 /// Sends the person to the other provider.
-pub(crate) async fn begin(server: &Server, form: &Map<String, Json>, base: &str, now: Timestamp) -> Response<Body> {
+pub(crate) async fn begin(
+    server: &Server,
+    form: &Map<String, Json>,
+    base: &str,
+    now: Timestamp,
+) -> Response<Body> {
     match redirect(server, form, base, now).await {
         Ok(location) => location,
         Err(error) => failed(&error),
@@ -36,7 +41,12 @@ fn failed(error: &anyhow::Error) -> Response<Body> {
     )
 }
 
-async fn redirect(server: &Server, form: &Map<String, Json>, base: &str, now: Timestamp) -> Result<Response<Body>> {
+async fn redirect(
+    server: &Server,
+    form: &Map<String, Json>,
+    base: &str,
+    now: Timestamp,
+) -> Result<Response<Body>> {
     let oidc = server.config.oidc.as_ref().context("no other provider is configured")?;
     let handle = text(form, "handle").unwrap_or_default();
     let sign_in = find(server, SIGN_IN, handle, now).await?.context("the sign-in has ended")?;
@@ -99,9 +109,9 @@ async fn finish(
         bail!("the provider answered `{error}`");
     }
     let code = text(query, "code").context("the provider sent no code")?;
-    let secret = tokio::fs::read_to_string(&oidc.client_secret_file)
-        .await
-        .with_context(|| format!("cannot read `oidc.client_secret_file`, `{}`", oidc.client_secret_file.display()))?;
+    let secret = tokio::fs::read_to_string(&oidc.client_secret_file).await.with_context(|| {
+        format!("cannot read `oidc.client_secret_file`, `{}`", oidc.client_secret_file.display())
+    })?;
     let document = server.issuers.discover(&oidc.issuer).await?;
     let endpoint = document["token_endpoint"].as_str().context("no `token_endpoint`")?;
     let form = form_urlencoded::Serializer::new(String::new())
@@ -128,14 +138,22 @@ async fn finish(
     if !server.store.take_grant(&sign_in.hash).await? {
         bail!("the sign-in was used already");
     }
-    let Some(tenant) = server.tenants.find(&server.store, &sign_in.tenant_id, now).await? else { return Ok(None) };
+    let Some(tenant) = server.tenants.find(&server.store, &sign_in.tenant_id, now).await? else {
+        return Ok(None);
+    };
     let mut scoped = server.store.read(&server.store.scope(&tenant)).await?;
     let user = scoped.get_by(&USER, "user_principal_name", name).await?.filter(authorize::is_active);
     Ok(user.map(|user| (sign_in, user)))
 }
 
-/// OpenID Connect Core section 3.1.3.7.
-async fn verify(server: &Server, issuer: &str, client_id: &str, token: &str, now: Timestamp) -> Result<Claims> {
+/// `OpenID` Connect Core section 3.1.3.7.
+async fn verify(
+    server: &Server,
+    issuer: &str,
+    client_id: &str,
+    token: &str,
+    now: Timestamp,
+) -> Result<Claims> {
     let unverified = Unverified::decode(token)?;
     let kid = unverified.header().kid.clone();
     let keys = server.issuers.keys(issuer, kid.as_deref(), now).await?;

@@ -68,7 +68,12 @@ async fn keep_as(
 }
 
 /// The grant that a handle stands for.
-async fn find(server: &Server, kind: &str, handle: &str, now: Timestamp) -> Result<Option<GrantState>, StoreError> {
+async fn find(
+    server: &Server,
+    kind: &str,
+    handle: &str,
+    now: Timestamp,
+) -> Result<Option<GrantState>, StoreError> {
     server.store.grant(&hash(server, kind, handle), kind, now).await
 }
 
