@@ -312,6 +312,48 @@ mod tests {
         }
     }
 
+    /// Keys that the page lists, as `[table]` or plain.
+    fn documented() -> Vec<String> {
+        let page = include_str!("../../../../docs/configuration.md");
+        let rows = page.lines().filter(|line| {
+            line.starts_with("| `")
+                && !line.contains(".db`")
+                && !line.contains(".key`")
+                && !line.contains(".pem`")
+        });
+        rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split(','))
+            .map(|key| key.trim().trim_matches('`').to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_page_lists_every_key_and_no_other() {
+        // An unknown key of any table is refused with the names of those that there are.
+        let mut known = Vec::new();
+        for table in ["", "token", "limits", "outbound", "managed_identity", "graph", "oidc"] {
+            let text = if table.is_empty() {
+                "no_such_key = 1".to_owned()
+            } else {
+                format!("[{table}]\nno_such_key = 1")
+            };
+            let error = format!("{:#}", RawConfig::parse(&text).unwrap_err());
+            let (_, names) = error.split_once("expected").unwrap();
+            for name in names.split('`').skip(1).step_by(2) {
+                known.push(if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") });
+            }
+        }
+        let tables = ["token", "limits", "outbound", "managed_identity", "graph", "oidc"];
+        known.retain(|key| !tables.contains(&key.as_str()));
+        known.sort();
+        let mut documented = documented();
+        documented.sort();
+        assert_eq!(documented, known);
+        for (variable, key) in VARIABLES {
+            let page = include_str!("../../../../docs/configuration.md");
+            assert!(page.contains(variable) && documented.iter().any(|known| known == key), "{variable}");
+        }
+    }
+
     #[test]
     fn every_variable_sets_a_key() {
         for (variable, key) in VARIABLES {
