@@ -140,7 +140,7 @@ async fn issue(
         now,
     };
     let request_id = ids::ordered(now)?;
-    let mut attempt = Attempt::new(request_id, &request_id.to_string(), &call);
+    let mut attempt = Attempt::new(server, request_id, &request_id.to_string(), &call);
     attempt.tenant(&tenant);
     attempt.client(&client);
     attempt.credential = Credential::ManagedIdentity;

@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum_server::Handle;
+use countersign_enrichment::table::IpTable;
 use countersign_store::Store;
 
 use crate::cli::Serve;
@@ -54,6 +55,8 @@ pub(crate) struct Server {
     pub(crate) tenants: tenants::Tenants,
     pub(crate) issuers: issuers::Issuers,
     pub(crate) used: token::UsedAssertions,
+    /// Networks and countries of addresses.
+    pub(crate) addresses: IpTable,
     /// The port that was bound.
     pub(crate) port: AtomicU16,
 }
@@ -84,6 +87,7 @@ async fn serve(config: Config) -> Result<()> {
         tenants: tenants::Tenants::default(),
         issuers: issuers::Issuers::new(&config)?,
         used: token::UsedAssertions::default(),
+        addresses: IpTable::embedded(),
         port: AtomicU16::new(config.listen.port()),
         store,
         config,

@@ -315,11 +315,14 @@ async fn authorize_form(State(server): App, Path(tenant): Path<String>, body: By
 async fn sign_in(
     State(server): App,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let ip = peer::address(&server.config, peer, &headers);
-    sign_ins::submit(&server, &parameters(&body), ip, clock::now()).await
+    let base = base(&server, &uri, &headers);
+    let sender = sign_ins::Sender { ip, headers: &headers, base: &base };
+    sign_ins::submit(&server, &parameters(&body), &sender, clock::now()).await
 }
 
 async fn sign_in_external(State(server): App, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {

@@ -1,6 +1,7 @@
 //! The sign-in record of an attempt, in the shape of `/beta`'s `signIn`.
 
 use countersign_model::client::{Client, Resource};
+use countersign_model::source::Country;
 use countersign_model::time::Timestamp;
 use countersign_store::Tenant;
 use countersign_token::claims::ClientProof;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use super::Server;
 use super::token::TokenCall;
 
 /// How the client proved who it is, as far as it came.
@@ -68,6 +70,8 @@ pub(crate) struct Attempt {
     pub(crate) extra: Map<String, Json>,
     time: Timestamp,
     ip: String,
+    country: Option<Country>,
+    autonomous_system: Option<u32>,
     user_agent: Option<String>,
     client_name: String,
     principal_id: String,
@@ -88,6 +92,7 @@ struct Record<'a> {
     app_owner_tenant_id: Option<&'a str>,
     applied_conditional_access_policies: [(); 0],
     authentication_protocol: &'static str,
+    autonomous_system_number: Option<u32>,
     client_app_used: Option<&'static str>,
     client_credential_type: &'static str,
     conditional_access_status: &'static str,
@@ -97,6 +102,7 @@ struct Record<'a> {
     incoming_token_type: &'static str,
     ip_address: &'a str,
     is_interactive: bool,
+    location: Option<Location<'a>>,
     resource_display_name: Option<&'a str>,
     resource_id: Option<&'a str>,
     resource_owner_tenant_id: Option<&'a str>,
@@ -121,6 +127,15 @@ struct Record<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Location<'a> {
+    city: Option<&'static str>,
+    country_or_region: &'a str,
+    geo_coordinates: Option<()>,
+    state: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Status<'a> {
     error_code: u32,
     failure_reason: &'a str,
@@ -128,7 +143,8 @@ struct Status<'a> {
 }
 
 impl Attempt {
-    pub(crate) fn new(request_id: Uuid, correlation_id: &str, call: &TokenCall<'_>) -> Self {
+    pub(crate) fn new(server: &Server, request_id: Uuid, correlation_id: &str, call: &TokenCall<'_>) -> Self {
+        let facts = server.addresses.lookup(call.ip);
         let user_agent = call.headers.get("user-agent").and_then(|value| value.to_str().ok());
         Self {
             request_id,
@@ -142,6 +158,8 @@ impl Attempt {
             extra: Map::new(),
             time: call.now,
             ip: call.ip.to_string(),
+            country: facts.country,
+            autonomous_system: (facts.asn != 0).then_some(facts.asn),
             user_agent: user_agent.map(|agent| agent.chars().take(512).collect()),
             client_name: String::new(),
             principal_id: String::new(),
@@ -217,6 +235,7 @@ impl Attempt {
             app_owner_tenant_id: self.owner_tenant_id.as_deref(),
             applied_conditional_access_policies: [],
             authentication_protocol: if person.is_some() { "oAuth2" } else { "none" },
+            autonomous_system_number: self.autonomous_system,
             client_app_used: None,
             client_credential_type: self.credential.kind(),
             conditional_access_status: "notApplied",
@@ -226,6 +245,12 @@ impl Attempt {
             incoming_token_type: "none",
             ip_address: &self.ip,
             is_interactive: person.is_some_and(|person| person.is_interactive),
+            location: self.country.as_ref().map(|country| Location {
+                city: None,
+                country_or_region: country.as_str(),
+                geo_coordinates: None,
+                state: None,
+            }),
             resource_display_name: resource.map(|resource| resource.1.as_str()),
             resource_id: resource.map(|resource| resource.0.as_str()),
             resource_owner_tenant_id: resource.and_then(|resource| resource.3.as_deref()),

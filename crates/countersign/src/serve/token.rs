@@ -57,7 +57,7 @@ pub(crate) async fn serve(server: &Server, call: &TokenCall<'_>) -> Response<Bod
         call.body,
     );
     let correlation_id = correlation(call, parsed.as_ref().ok(), request_id);
-    let mut attempt = Attempt::new(request_id, &correlation_id, call);
+    let mut attempt = Attempt::new(server, request_id, &correlation_id, call);
     let outcome = match parsed {
         Ok(request) => issue(server, call, &request, &mut attempt).await,
         Err(refusal) => Err(refusal),

@@ -272,8 +272,9 @@ async fn change(
     Ok(())
 }
 
-/// The service principal in the home tenant takes what its application changed. Those of other tenants are asked when they
-/// sign in.
+/// The service principal in the home tenant takes what its application changed. Those of other tenants keep what they took when
+/// they were made: a tenant's rows are written by that tenant alone. Whether the application is disabled, and its credentials,
+/// are asked of the application itself at each sign-in.
 async fn follow(scoped: &mut Scoped, application: &Record) -> Result<(), ODataError> {
     let app_id = application.text("appId").unwrap_or_default();
     let Some(mut principal) = scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await.map_err(failed)?

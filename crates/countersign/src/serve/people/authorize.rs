@@ -3,17 +3,20 @@
 use std::net::IpAddr;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use countersign_model::time::Timestamp;
 use countersign_store::entity::USER;
-use countersign_store::{GrantState, Record, Tenant};
+use countersign_store::{GrantState, Record, SignInRecord, Tenant};
 use countersign_token::refusal::Refusal;
+use countersign_token::request::Endpoint;
 use countersign_token::{pkce, totp};
 use serde_json::{Map, Value as Json, json};
 
 use super::pages::{self, SignIn};
 use super::{AUTHORIZATION_CODE, CODE_LIFE, SIGN_IN, SIGN_IN_LIFE, find, hash, is_registered, keep, text};
-use crate::serve::{Server, directory, log};
+use crate::serve::sign_in::{Attempt, Person};
+use crate::serve::token::TokenCall;
+use crate::serve::{Server, directory, ids, log};
 
 /// Tries of one sign-in before it must begin anew.
 const TRIES_MAX: i64 = 5;
@@ -168,11 +171,18 @@ fn broken(error: &anyhow::Error) -> Response<Body> {
     )
 }
 
+/// Where a form came from.
+pub(crate) struct Sender<'a> {
+    pub(crate) ip: IpAddr,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) base: &'a str,
+}
+
 /// A form of a sign-in page.
 pub(crate) async fn submit(
     server: &Server,
     form: &Map<String, Json>,
-    ip: IpAddr,
+    sender: &Sender<'_>,
     now: Timestamp,
 ) -> Response<Body> {
     let handle = text(form, "handle").unwrap_or_default();
@@ -181,7 +191,7 @@ pub(crate) async fn submit(
         Err(error) => return broken(&error.into()),
     };
     let Some(mut sign_in) = found else { return expired() };
-    match step(server, &mut sign_in, form, ip, now).await {
+    match step(server, &mut sign_in, form, sender, now).await {
         Ok(Step::Done(user)) => {
             // Taken, so that the same form cannot be sent twice.
             match server.store.take_grant(&hash(server, SIGN_IN, handle)).await {
@@ -251,7 +261,7 @@ async fn step(
     server: &Server,
     sign_in: &mut GrantState,
     form: &Map<String, Json>,
-    ip: IpAddr,
+    sender: &Sender<'_>,
     now: Timestamp,
 ) -> anyhow::Result<Step> {
     const WRONG: &str = "The user name or the password is wrong.";
@@ -277,7 +287,7 @@ async fn step(
             return Ok(Step::Done(Box::new(user)));
         }
         drop(scoped);
-        count_try(server, sign_in, ip, tries).await?;
+        failed_try(server, sign_in, Some(&user), sender, tries, now).await?;
         return Ok(Step::AskCode(Some("That code is wrong or was used already.")));
     }
     let name = text(form, "user").unwrap_or_default().to_ascii_lowercase();
@@ -302,20 +312,51 @@ async fn step(
             }
             Ok(Step::Done(Box::new(user)))
         }
-        _ => {
-            count_try(server, sign_in, ip, tries).await?;
+        user => {
+            failed_try(server, sign_in, user.as_ref(), sender, tries, now).await?;
             Ok(Step::AskPassword(if allowed { WRONG } else { "Too many tries. Wait a minute." }))
         }
     }
 }
 
-async fn count_try(server: &Server, sign_in: &mut GrantState, ip: IpAddr, tries: i64) -> anyhow::Result<()> {
+/// Counts a try that failed, and keeps it in the sign-in log.
+async fn failed_try(
+    server: &Server,
+    sign_in: &mut GrantState,
+    user: Option<&Record>,
+    sender: &Sender<'_>,
+    tries: i64,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     // The answer is the same either way; the limit slows down whoever guesses.
-    if let Err(wait) = server.limits.refused(ip) {
+    if let Err(wait) = server.limits.refused(sender.ip) {
         tokio::time::sleep(wait.min(std::time::Duration::from_secs(5))).await;
     }
     sign_in.body.insert("tries".into(), (tries + 1).into());
     server.store.put_grant(sign_in).await?;
+    let call = TokenCall {
+        endpoint: Endpoint::V2,
+        tenant: &sign_in.tenant_id,
+        headers: sender.headers,
+        query: None,
+        body: &[],
+        base: sender.base,
+        ip: sender.ip,
+        now,
+    };
+    let request_id = ids::ordered(now)?;
+    let mut attempt = Attempt::new(server, request_id, &request_id.to_string(), &call);
+    attempt.tenant_id = Some(sign_in.tenant_id.clone());
+    attempt.client_id = text(&sign_in.body, "client_id").unwrap_or_default().to_owned();
+    attempt.person = Some(Person {
+        id: user.map(|user| user.id.clone()).unwrap_or_default(),
+        name: user.and_then(|user| user.text("displayName")).unwrap_or_default().to_owned(),
+        user_principal_name: text(&sign_in.body, "login_hint").unwrap_or_default().to_owned(),
+        is_interactive: true,
+    });
+    attempt.settle(Some(&Refusal::invalid_user_or_password()));
+    let record = SignInRecord { tenant_id: sign_in.tenant_id.clone(), time: now, line: attempt.line() };
+    server.store.journal().append(record).await?;
     Ok(())
 }
 

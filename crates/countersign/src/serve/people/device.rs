@@ -109,6 +109,7 @@ pub(crate) async fn enter(
         "purpose": "device",
         "device_code": device_code,
         "user_code": given,
+        "client_id": text(&device.body, "client_id"),
         "client_name": client,
     }));
     authorize::begin_sign_in(server, &tenant, &client, body, now).await
