@@ -225,12 +225,12 @@ async fn find_tenant(
 
 async fn discovery_document(server: &Server, tenant: &str, version: u8, base: &str) -> Response<Body> {
     let now = clock::now();
-    // The documents of all tenants name a template where the tenant's id would stand.
+    // The document of all tenants has endpoints of its own, and a template where the issuer's tenant would stand.
     if matches!(tenant, "common" | "organizations") {
-        return json(
-            StatusCode::OK,
-            &discovery::openid_configuration(base, "{tenantid}", version, V1_ISSUER_BASE),
-        );
+        let mut document = discovery::openid_configuration(base, tenant, version, V1_ISSUER_BASE);
+        let of = if version == 1 { V1_ISSUER_BASE } else { base };
+        document["issuer"] = issuer(version, of, "{tenantid}").into();
+        return json(StatusCode::OK, &document);
     }
     match find_tenant(server, tenant, now).await {
         Ok(tenant) => {

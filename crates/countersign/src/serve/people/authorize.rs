@@ -48,7 +48,7 @@ pub(super) fn origin(uri: &str) -> String {
 }
 
 /// The tenant that people mean by a name.
-pub(super) async fn tenant_of(server: &Server, name: &str, now: Timestamp) -> Result<Tenant, Refusal> {
+pub(crate) async fn tenant_of(server: &Server, name: &str, now: Timestamp) -> Result<Tenant, Refusal> {
     let transient = |error| {
         log::error("database", &error);
         Refusal::transient()
