@@ -393,6 +393,11 @@ Global Reader every role for what only reads.
             std::fs::write(file, page()).unwrap();
         }
         let written = std::fs::read_to_string(file).unwrap_or_default();
-        assert_eq!(written, page(), "run this test with UPDATE_DOCS=1");
+        let first = written
+            .lines()
+            .zip(page().lines())
+            .find(|(written, made)| written != made)
+            .map(|both| both.0.to_owned());
+        assert!(written == page(), "first line that differs: {first:?}; run this test with UPDATE_DOCS=1");
     }
 }
