@@ -400,7 +400,11 @@ fn default_scope(scope: &str) -> Result<Target, Refusal> {
         }
         resource = resource.or(Some(named));
     }
-    let resource = resource.ok_or_else(|| Refusal::invalid_scope(scope))?.to_owned();
+    let resource = resource.ok_or_else(|| match scope.trim() {
+        "" => Refusal::invalid_scope(scope),
+        _ => Refusal::scope_without_default(scope),
+    })?;
+    let resource = resource.to_owned();
     Ok(Target { resource, scopes: vec![".default".to_owned()] })
 }
 
@@ -535,6 +539,8 @@ mod tests {
             ("api://x/.default/.default", "api://x/.default"),
             ("https://id.example/.Default", "https://id.example"),
             ("+https://a/.default++https://A//.default+", "https://a"),
+            // As clients in Go write it.
+            ("https://a/.default+openid+offline_access+profile", "https://a"),
         ] {
             let target = v2(&with(&format!("scope={scope}"))).unwrap().target.unwrap();
             assert_eq!(
@@ -547,7 +553,7 @@ mod tests {
             ("https://graph.microsoft.com", 1_002_012),
             ("openid", 1_002_012),
             (".default", 1_002_012),
-            ("https://a/.default+openid", 1_002_012),
+            ("https://a/.default+User.Read", 1_002_012),
             ("https://a/.default+https://b/.default", 28_002),
             ("/.default", 70_011),
             ("//.default", 70_011),
