@@ -62,8 +62,8 @@ mod tests {
         assert!(error.to_string().contains("exit status"), "{error}");
         assert!(succeed(Path::new("."), &[], &[]).is_err());
         assert!(!succeeds(&mut Command::new("false")));
-        let error = output(Command::new("cargo").arg("no-such-task")).unwrap_err();
-        assert!(error.to_string().starts_with("`cargo` failed: error: no such command"), "{error}");
+        let error = output(Command::new("sh").args(["-c", "echo it went wrong >&2; exit 3"])).unwrap_err();
+        assert!(error.to_string().starts_with("`sh` failed: it went wrong"), "{error}");
     }
 
     #[test]
