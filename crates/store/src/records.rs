@@ -143,6 +143,11 @@ impl Scoped {
         let mut statement = select(set);
         statement.push(" where tenant_id = ").bind(self.tenant());
         statement.push(" and ").push(column).push(" = ").bind(value.to_ascii_lowercase());
+        if matches!(self.session, Session::PostgresTransaction(_)) {
+            // Who reads in a transaction is about to write: the next one waits, as SQLite's one writer makes it. Otherwise one of
+            // two changes at the same time would be refused although nobody asked for that with `If-Match`.
+            statement.push(" for update");
+        }
         let row = self.session.first(statement).await?;
         row.map(|row| record(set, &row)).transpose()
     }
