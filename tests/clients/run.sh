@@ -4,12 +4,13 @@
 # COUNTERSIGN                 the binary to test
 # COUNTERSIGN_TEST_DATABASE   a PostgreSQL server to test with as well: postgres://USER:PASSWORD@HOST/postgres
 # COUNTERSIGN_CLIENTS_DIR     where the clients are installed; target/clients unless set
-# SUITES                      which of `python node go` to run; all unless set, and go only where there is one
+# SUITES                      which of `python node go schemathesis` to run; all unless set, go only where there is one
+# MINUTES                     how long schemathesis asks, for each version of the API; half a minute unless set
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
-suites="${SUITES:-python node go}"
+suites="${SUITES:-python node go schemathesis}"
 
 fail() {
     echo "error: $*" >&2
@@ -145,6 +146,11 @@ if wants node; then
 fi
 if wants go; then
     suite go '^--- PASS: ' '^--- FAIL: ' "$python" with_server.py "$work/go.test" -test.v
+fi
+
+# Last: whatever it breaks, nothing else comes after it. It counts as one test for each version and database.
+if wants schemathesis && [[ "$#" == 0 ]]; then
+    suite schemathesis '^PASSED' '^FAILED' "$here/schemathesis.sh"
 fi
 
 echo "clients: $passed passed, $failed failed"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Asks a server whatever its OpenAPI documents allow, and much that they do not, in search of an answer of 500 and above:
-# `COUNTERSIGN=target/debug/countersign MINUTES=10 tests/clients/schemathesis.sh`.
+# Asks a server whatever its OpenAPI documents allow, and much that they do not, in search of an answer of 500 and
+# above: `COUNTERSIGN=target/debug/countersign MINUTES=10 tests/clients/schemathesis.sh`.
 #
 # COUNTERSIGN                 the binary to test
 # COUNTERSIGN_TEST_DATABASE   a PostgreSQL server to test with as well: postgres://USER:PASSWORD@HOST/postgres
@@ -37,7 +37,8 @@ run_version() {
     [[ -z "${SEED:-}" ]] || more+=(--seed "$SEED")
     echo "==> schemathesis: $version for $seconds s"
     (
-        cd "$here/python"
+        # Where it runs, it leaves what it needs to repeat a request.
+        cd "$work"
         # What decides is read from the report: the status also counts the checks that only inform.
         SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH="$here/python" \
             "$venv/bin/st" run "$CLIENTS_AUTHORITY/$version/openapi.json" \

