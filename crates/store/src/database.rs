@@ -301,6 +301,12 @@ fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
 fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, StoreError> {
     let mut arguments = PgArguments::default();
     for value in values {
+        if let Value::Text(Some(text)) = &value
+            && text.contains('\0')
+        {
+            // PostgreSQL keeps no such text. In JSON a null character is written `\u0000`, which can be kept.
+            return Err(StoreError::Unsupported("text with a null character is not supported".to_owned()));
+        }
         match value {
             Value::Text(text) => arguments.add(text),
             Value::Int(number) => arguments.add(number),

@@ -26,6 +26,10 @@ impl Tenants {
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError> {
         let name = name.to_ascii_lowercase();
+        // No database needs to be asked for what cannot be a name.
+        if name.contains('\0') {
+            return Ok(None);
+        }
         {
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
             if let Some((since, tenant)) = kept.get(&name)
