@@ -11,6 +11,7 @@ from msgraph import GraphServiceClient
 
 from support import graph as graphs
 from support.issuer import Issuer
+from support.people import Browser, Person, new_person
 from support.server import GRAPH_SCOPE, Server, Tenant, Unusable, databases, serving
 
 
@@ -103,3 +104,25 @@ def issuer(server: Server) -> Iterator[Issuer]:
         issuer = Issuer(server.issuers, Path(folder))
         yield issuer
         issuer.close()
+
+
+@pytest.fixture
+def browser(server: Server) -> Iterator[Browser]:
+    with Browser(server) as browser:
+        yield browser
+
+
+@pytest.fixture
+async def operator(graph: GraphServiceClient, contoso: Tenant) -> Person:
+    return await new_person(graph, contoso, "Security Operator")
+
+
+@pytest.fixture
+async def reader(graph: GraphServiceClient, contoso: Tenant) -> Person:
+    return await new_person(graph, contoso, "Security Reader")
+
+
+@pytest.fixture
+async def nobody(graph: GraphServiceClient, contoso: Tenant) -> Person:
+    """A person without any role."""
+    return await new_person(graph, contoso)

@@ -26,7 +26,7 @@ from msgraph.generated.models.application import Application
 from msgraph.generated.models.key_credential import KeyCredential
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph.generated.models.service_principal import ServicePrincipal
-from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_request_adapter import GraphRequestAdapter, options
 from msgraph_core import GraphClientFactory
 
 from support.keys import Key
@@ -66,7 +66,7 @@ def tls(server: Server) -> ssl.SSLContext:
 def client(server: Server, credential: Any, version: str = "v1.0") -> GraphServiceClient:
     """As a user points it to a server of their own."""
     http = GraphClientFactory.create_with_default_middleware(
-        client=httpx.AsyncClient(verify=tls(server), http2=True, timeout=30)
+        client=httpx.AsyncClient(verify=tls(server), http2=True, timeout=30), options=options
     )
     provider = AzureIdentityAuthenticationProvider(credential, scopes=[GRAPH_SCOPE])
     graph = GraphServiceClient(request_adapter=GraphRequestAdapter(provider, client=http))

@@ -227,6 +227,31 @@ def refresh(http: httpx.Client, tenant: Tenant, token: str, **more: str) -> http
     return http.post(f"/{tenant.id}/oauth2/v2.0/token", data=fields | more)
 
 
+def device_flow(browser: Browser, tenant: Tenant) -> dict:
+    response = browser.http.post(
+        f"/{tenant.id}/oauth2/v2.0/devicecode", data={"client_id": TOOLS, "scope": f"{EVERYTHING} offline_access"}
+    )
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def poll(browser: Browser, tenant: Tenant, flow: dict) -> httpx.Response:
+    """A device asks whether the person is done."""
+    return browser.http.post(
+        f"/{tenant.id}/oauth2/v2.0/token",
+        data={
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": TOOLS,
+            "device_code": flow["device_code"],
+        },
+    )
+
+
+def give_authenticator(server: Server, tenant: Tenant, person: Person) -> str:
+    secret, address = server.done("user", "totp", "--tenant", tenant.id, "--user", person.name).split()
+    assert address.startswith("otpauth://totp/") and f"secret={secret}" in address
+    return secret
+
+
 def public(server: Server, tenant: Tenant | str, client_id: str = TOOLS) -> msal.PublicClientApplication:
     """msal as a script uses it."""
     name = tenant if isinstance(tenant, str) else tenant.id

@@ -120,6 +120,8 @@ class Server:
     process: subprocess.Popen | None = None
     # What `serve --config` is given, if anything.
     configuration: str = ""
+    # What the environment of `serve` has beside what every server here needs.
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Whoever issues foreign tokens for workload identity federation: see support/issuer.py.
@@ -163,7 +165,7 @@ class Server:
         return os.environ | {
             "COUNTERSIGN_OUTBOUND_CA": str(self.issuers_ca),
             "COUNTERSIGN_OUTBOUND_ALLOW_PRIVATE": "true",
-        }
+        } | self.variables
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
         """Runs a command of the binary to its end."""
@@ -247,11 +249,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def own_server(kind: str, *, second: bool = True) -> Iterator[Server]:
+def own_server(
+    kind: str, *, second: bool = True, tenant_id: str | None = None, algorithm: str = "RS256"
+) -> Iterator[Server]:
     """A server of its own, set up and not started; it is stopped afterwards, should it run."""
     with tempfile.TemporaryDirectory(prefix="countersign-") as folder, own_database(kind) as database:
         server = Server(Path(folder), database)
-        server.make_tenant("Contoso")
+        words = ["--tenant-id", tenant_id] if tenant_id else []
+        server.make_tenant("Contoso", "--signing-algorithm", algorithm, *words)
         if second:
             server.make_tenant("Fabrikam")
         try:

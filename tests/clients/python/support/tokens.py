@@ -50,12 +50,12 @@ def claims(token: str) -> dict:
     return part(token, 1)
 
 
-def checked_claims(token: str, keys: dict, audience: str, issuer: str) -> dict:
+def checked_claims(token: str, keys: dict, audience: str, issuer: str, algorithm: str = "RS256") -> dict:
     """The claims, after a check of the signature against a published key, taken from its certificate."""
     key = next(key for key in keys["keys"] if key["kid"] == header(token)["kid"])
     certificate = x509.load_der_x509_certificate(base64.b64decode(key["x5c"][0]))
-    assert jwt.PyJWK(key).key.public_numbers() == certificate.public_key().public_numbers(), "n and e are not x5c's"
-    return jwt.decode(token, certificate.public_key(), algorithms=["RS256"], audience=audience, issuer=issuer)
+    assert jwt.PyJWK(key).key.public_numbers() == certificate.public_key().public_numbers(), "the numbers are not x5c's"
+    return jwt.decode(token, certificate.public_key(), algorithms=[algorithm], audience=audience, issuer=issuer)
 
 
 def uti(request_id: str) -> str:
