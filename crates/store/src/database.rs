@@ -304,7 +304,7 @@ fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, StoreError> {
         if let Value::Text(Some(text)) = &value
             && text.contains('\0')
         {
-            // PostgreSQL keeps no such text. In JSON a null character is written `\u0000`, which can be kept.
+            // PostgreSQL keeps no such text.
             return Err(StoreError::Unsupported("text with a null character is not supported".to_owned()));
         }
         match value {

@@ -330,8 +330,28 @@ pub(crate) fn record(set: &'static EntitySet, row: &Row) -> Result<Record, Store
     }
 }
 
+/// A body as it is kept. PostgreSQL reads no JSON with a null character in it, not even an escaped one, and one such row would
+/// fail every filter that opens bodies: what the edge did not refuse, as names out of logs, gets a mark in its place.
 fn text_of(body: &Map<String, Json>) -> String {
-    serde_json::to_string(body).unwrap_or_default()
+    let text = serde_json::to_string(body).unwrap_or_default();
+    if !text.contains("\\u0000") {
+        return text;
+    }
+    let mut body = Json::Object(body.clone());
+    replace_null(&mut body);
+    body.to_string()
+}
+
+fn replace_null(value: &mut Json) {
+    match value {
+        Json::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{FFFD}"),
+        Json::Array(values) => values.iter_mut().for_each(replace_null),
+        Json::Object(members) => {
+            members.retain(|name, _| !name.contains('\0'));
+            members.values_mut().for_each(replace_null);
+        }
+        _ => {}
+    }
 }
 
 /// The value of a column, out of the body.

@@ -195,3 +195,21 @@ fn enumerations_are_compared_by_name() {
         check(&mut scoped, &SERVICE_PRINCIPAL_RISK_DETECTION, &objects, &filters).await;
     });
 }
+
+#[test]
+fn a_null_character_in_one_object_fails_no_filter_on_all() {
+    on_each(async |store| {
+        let tenant = tenant(&store, "contoso").await;
+        let mut scoped = begin(&store, &tenant).await;
+        let body = principal(1, &json!({ "notes": "a\0b", "tags": ["\0"] }));
+        let record = scoped.insert(&SERVICE_PRINCIPAL, body).await.unwrap();
+        scoped.insert(&SERVICE_PRINCIPAL, principal(2, &json!({ "notes": "x" }))).await.unwrap();
+        let kept = scoped.get(&SERVICE_PRINCIPAL, &record.id).await.unwrap().unwrap();
+        assert_eq!((kept.text("notes"), kept.list("tags")), (Some("a\u{FFFD}b"), &[json!("\u{FFFD}")][..]));
+        for text in ["id eq null", "notes eq 'x'", "tags/any(t:t eq 'y')", "notes ne null"] {
+            let expr = parse_filter(text, SERVICE_PRINCIPAL.entity, Version::Beta).unwrap();
+            let listing = Listing { filter: Some(&expr), top: 9, ..Listing::default() };
+            scoped.list(&SERVICE_PRINCIPAL, &listing).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    });
+}

@@ -21,9 +21,24 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Json>, ODataError> {
         return Ok(Map::new());
     }
     match serde_json::from_slice(bytes) {
+        Ok(Json::Object(map)) if map.iter().any(|(name, value)| name.contains('\0') || has_null(value)) => {
+            Err(ODataError::request_bad_request(
+                "The body holds a null character, which no property can have.",
+            ))
+        }
         Ok(Json::Object(map)) => Ok(map),
         Ok(_) => Err(ODataError::request_bad_request("The body must be a JSON object.")),
         Err(error) => Err(ODataError::request_bad_request(format!("The body is not JSON: {error}."))),
+    }
+}
+
+/// Whether there is a null character in any text: PostgreSQL could not keep it, so neither database takes it.
+fn has_null(value: &Json) -> bool {
+    match value {
+        Json::String(text) => text.contains('\0'),
+        Json::Array(values) => values.iter().any(has_null),
+        Json::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_null(value)),
+        _ => false,
     }
 }
 
@@ -202,6 +217,7 @@ mod tests {
         for (text, message) in [
             ("[]", "The body must be a JSON object."),
             ("{", "The body is not JSON"),
+            (r#"{"web":{"redirectUris":["a\u0000"]}}"#, "null character"),
             (r#"{"unheard":1}"#, "Property 'unheard' does not exist on type 'microsoft.graph.application'."),
             (r#"{"displayName":1}"#, "property 'displayName': expected Edm.String"),
             (r#"{"tags":"a"}"#, "property 'tags': expected Collection(Edm.String)"),
