@@ -1,5 +1,6 @@
 """Workload identity federation: tokens of a foreign issuer instead of a credential."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -138,3 +139,38 @@ async def test_a_trust_that_was_withdrawn(
     await trusts.by_federated_identity_credential_id(trust.id).delete()
     message = refused(server, contoso, workload, issuer.token(workload.name))
     assert "AADSTS70021" in message, message
+
+
+class Slow(Issuer):
+    def documents(self) -> dict[str, dict]:
+        time.sleep(6)
+        return super().documents()
+
+
+async def test_a_slow_issuer_holds_nobody_else_up(
+    graph: GraphServiceClient, http: httpx.AsyncClient, server: Server, contoso: Tenant, issuer: Issuer, tmp_path: Path
+):
+    """Whoever may add a federated credential in one tenant could stop all sign-ins by federation, in every tenant."""
+    slow = Slow(server.issuers, tmp_path)
+
+    async def ask(who: Issuer) -> httpx.Response:
+        workload = await graphs.new_workload(graph)
+        credentials = graph.applications.by_application_id(workload.object_id).federated_identity_credentials
+        await credentials.post(
+            FederatedIdentityCredential(name="job", issuer=who.url, subject=workload.name, audiences=[AUDIENCE])
+        )
+        assertion = who.token(workload.name)
+        return await post(
+            http, server, contoso,
+            form(workload.app_id, client_assertion_type=ASSERTION_TYPE, client_assertion=assertion),
+        )
+
+    assert (await ask(issuer)).status_code == 200, "its keys are known"
+    waiting = asyncio.create_task(ask(slow))
+    await asyncio.sleep(1)
+    begun = time.monotonic()
+    assert (await ask(issuer)).status_code == 200
+    seconds = time.monotonic() - begun
+    await waiting
+    slow.close()
+    assert seconds < 3

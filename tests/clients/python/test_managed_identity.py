@@ -306,3 +306,9 @@ def test_a_port_that_is_taken(setting: Setting, database: str):
         file.write_text(setting.server.configuration)
         done = other.run("serve", "--listen", "127.0.0.1:0", "--config", str(file))
     assert done.returncode == 2 and "managed_identity.listen" in done.stderr
+
+
+def test_a_page_whose_name_leads_here(setting: Setting):
+    """DNS rebinding: to a browser the page of a name that now leads here has the same origin, so it may set headers."""
+    response = setting.ask(HEADERS | {"Host": f"evil.example:{setting.port}"}, client_id=setting.identities[0].app_id)
+    assert response.status_code == 400

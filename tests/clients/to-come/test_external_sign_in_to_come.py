@@ -13,7 +13,3 @@ def test_browsers_may_follow_the_button(setting: Setting, browser: Browser):  # 
     assert setting.provider.url in page.policy["form-action"]
 
 
-@pytest.mark.xfail(strict=True, reason="only `false` is refused")
-@pytest.mark.parametrize("verified", [None, "false", 0])
-def test_an_address_that_nobody_says_is_verified(setting: Setting, browser: Browser, verified: object):  # noqa: F811
-    assert return_as(setting, browser, setting.person.name, email_verified=verified).status == 502

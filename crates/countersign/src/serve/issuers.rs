@@ -2,15 +2,15 @@
 //! behalf of a client, and only to issuers that an administrator registered.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use countersign_model::time::{HOUR, SECOND, Timestamp};
 use countersign_token::federated::{JWKS_BYTES_MAX, Jwks};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde_json::Value as Json;
-use tokio::sync::Mutex;
 
 use super::config::Config;
 
@@ -27,8 +27,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Issuers {
     client: reqwest::Client,
     allow_private: bool,
-    kept: Mutex<HashMap<String, (Timestamp, Arc<Jwks>)>>,
+    kept: Mutex<HashMap<String, Arc<Kept>>>,
 }
+
+/// The keys of one issuer, with the time of their fetch. Locked while they are fetched: a hundred requests at once make one
+/// fetch, and those of other issuers do not wait for it.
+type Kept = tokio::sync::Mutex<Option<(Timestamp, Arc<Jwks>)>>;
 
 impl Issuers {
     pub(crate) fn new(config: &Config) -> Result<Self> {
@@ -44,6 +48,9 @@ impl Issuers {
                 .with_context(|| format!("`outbound.ca`, `{}`, holds no certificate", file.display()))?;
             builder = builder.tls_certs_merge([authority]);
         }
+        if !config.outbound_allow_private {
+            builder = builder.dns_resolver(PublicOnly);
+        }
         Ok(Self {
             client: builder.build()?,
             allow_private: config.outbound_allow_private,
@@ -53,9 +60,9 @@ impl Issuers {
 
     /// The keys of an issuer; fetched again when they are old or lack `kid`.
     pub(crate) async fn keys(&self, issuer: &str, kid: Option<&str>, now: Timestamp) -> Result<Arc<Jwks>> {
-        // Held while fetching: a hundred requests at once make one fetch.
-        let mut kept = self.kept.lock().await;
-        if let Some((since, keys)) = kept.get(issuer) {
+        let kept = self.of(issuer);
+        let mut kept = kept.lock().await;
+        if let Some((since, keys)) = kept.as_ref() {
             let age = now.since(*since);
             let has_key = kid.is_none_or(|kid| keys.has(kid));
             if age < KEPT && (has_key || age < FETCH_AGAIN) {
@@ -63,11 +70,16 @@ impl Issuers {
             }
         }
         let keys = Arc::new(self.fetch(issuer).await?);
-        if kept.len() >= ISSUERS_MAX {
-            kept.clear();
-        }
-        kept.insert(issuer.to_owned(), (now, Arc::clone(&keys)));
+        *kept = Some((now, Arc::clone(&keys)));
         Ok(keys)
+    }
+
+    fn of(&self, issuer: &str) -> Arc<Kept> {
+        let mut all = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if all.len() >= ISSUERS_MAX && !all.contains_key(issuer) {
+            all.clear();
+        }
+        Arc::clone(all.entry(issuer.to_owned()).or_default())
     }
 
     /// The discovery document of an issuer.
@@ -92,7 +104,7 @@ impl Issuers {
     /// Posts a form, and reads the JSON of the answer.
     pub(crate) async fn post(&self, address: &str, form: String) -> Result<Json> {
         let url = reqwest::Url::parse(address).with_context(|| format!("`{address}` is no address"))?;
-        self.check_host(&url).await?;
+        self.check_host(&url)?;
         let request = self
             .client
             .post(url)
@@ -106,7 +118,7 @@ impl Issuers {
 
     async fn get(&self, address: &str) -> Result<Vec<u8>> {
         let url = reqwest::Url::parse(address).with_context(|| format!("`{address}` is no address"))?;
-        self.check_host(&url).await?;
+        self.check_host(&url)?;
         let response = self.client.get(url).send().await?.error_for_status()?;
         Self::read(response, address).await
     }
@@ -122,20 +134,33 @@ impl Issuers {
         Ok(bytes)
     }
 
-    /// A registered issuer must not turn the server into a way into its own network.
-    async fn check_host(&self, url: &reqwest::Url) -> Result<()> {
-        if self.allow_private {
-            return Ok(());
-        }
+    /// A registered issuer must not turn the server into a way into its own network. Names are looked at by
+    /// [`PublicOnly`], when they are resolved for the connection itself.
+    fn check_host(&self, url: &reqwest::Url) -> Result<()> {
         let host = url.host_str().context("the address has no host")?;
-        let port = url.port_or_known_default().unwrap_or(443);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        for address in tokio::net::lookup_host((bare, port)).await? {
-            if !is_public(address.ip()) {
-                bail!("`{host}` lies in a private network; `outbound.allow_private` allows that");
-            }
+        if !self.allow_private && bare.parse().is_ok_and(|address| !is_public(address)) {
+            bail!("`{host}` {IS_PRIVATE}");
         }
         Ok(())
+    }
+}
+
+const IS_PRIVATE: &str = "lies in a private network; `outbound.allow_private` allows that";
+
+/// Resolves names to public addresses alone. What is checked is what is connected to: a second answer of the name server
+/// comes too late.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.iter().any(|address| !is_public(address.ip())) {
+                return Err(format!("`{}` {IS_PRIVATE}", name.as_str()).into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 

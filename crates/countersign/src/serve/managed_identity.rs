@@ -1,13 +1,14 @@
 //! Tokens for workloads on the same machine, as Azure's instance metadata service gives them: no secret, but an address that
 //! only this machine reaches. Off unless it is configured.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 use countersign_model::time::{SECOND, Timestamp};
@@ -55,6 +56,13 @@ async fn answer(
 ) -> Response<Body> {
     let now = clock::now();
     let parameters = parameters(query.unwrap_or_default().as_bytes());
+    if !is_for_this_machine(&headers) {
+        return refused(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "The Host header must be an address or localhost",
+        );
+    }
     // A page in a browser, or a server that fetches what it is told to, cannot set the one and may set the other.
     let is_direct =
         headers.get("metadata").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
@@ -74,6 +82,14 @@ async fn answer(
             refused(StatusCode::SERVICE_UNAVAILABLE, "unknown", "try again")
         }
     }
+}
+
+/// A page whose name leads here (DNS rebinding) may set headers, but its name is in `Host`, and is no address.
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    let Ok(host) = host.parse::<Authority>() else { return false };
+    let bare = host.host().trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
 fn respond(status: StatusCode, body: &Json) -> Response<Body> {
