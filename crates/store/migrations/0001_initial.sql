@@ -59,15 +59,15 @@ create unique index service_principal_app_id on service_principal (tenant_id, ap
 create index service_principal_display_name on service_principal (tenant_id, display_name, id);
 create index service_principal_deleted on service_principal (deleted_us);
 
--- The names under which a service principal is asked for as a resource: `servicePrincipalNames`, lower-case, without a
--- slash at the end.
-create table service_principal_name (
+-- The names under which an application is asked for as a resource: its id, `identifierUris`, `servicePrincipalNames`;
+-- lower-case, without a slash at the end. A name has one application in a tenant.
+create table resource_name (
   tenant_id ctext not null,
   name ctext not null,
-  service_principal_id ctext not null,
-  primary key (tenant_id, name, service_principal_id)
+  app_id ctext not null,
+  primary key (tenant_id, name)
 );
-create index service_principal_name_of on service_principal_name (tenant_id, service_principal_id);
+create index resource_name_of on resource_name (tenant_id, app_id);
 
 -- Keyed hashes of client secrets; everything else about a credential is in the body of its object.
 create table client_secret (
@@ -236,13 +236,19 @@ create table sign_in_batch (
 );
 create index sign_in_batch_time on sign_in_batch (tenant_id, last_us, id);
 
--- Authorization codes, device codes, refresh tokens and browser sessions, by the hash of what the client holds.
+-- Authorization codes, device codes, refresh tokens and browser sessions, by the hash of what the client holds. `family` is
+-- the same for all refresh tokens that came of one sign-in; one that was used stays until it ends, so that its second use
+-- is seen.
 create table grant_state (
   hash blob not null primary key,
   tenant_id ctext not null,
   kind ctext not null,
   user_id ctext,
   expires_us bigint not null,
+  family blob,
+  used_us bigint,
+  tries bigint not null default 0,
   body ctext not null
 );
+create index grant_state_family on grant_state (family);
 create index grant_state_expiry on grant_state (expires_us);

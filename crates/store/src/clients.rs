@@ -184,9 +184,13 @@ impl Scoped {
         let mut statement = Statement::default();
         statement.push("select id, version, deleted_us, body, tenant_id from application where app_id = ");
         statement.bind(app_id.to_ascii_lowercase());
-        statement.push(" and deleted_us is null and sign_in_audience <> 'azureadmyorg'");
+        statement.push(" and deleted_us is null");
         match self.session.first(statement).await? {
-            Some(row) => Ok(Some((record(&APPLICATION, &row)?, row.text(4)?))),
+            Some(row) => {
+                let application = record(&APPLICATION, &row)?;
+                let is_open = application.text("signInAudience").is_some_and(is_open_to_other_tenants);
+                Ok(is_open.then_some((application, row.text(4)?)))
+            }
             None => Ok(None),
         }
     }
@@ -205,7 +209,13 @@ impl Scoped {
         };
         let application =
             application.filter(|(_, home)| principal.is_some() || home == self.scope.tenant_id());
-        if application.is_none() && principal.is_none() {
+        // A service principal does not outlive the sign-ins of its application: only managed identities never had one, and
+        // Microsoft's own lie elsewhere for good.
+        let stands_alone = principal.as_ref().is_some_and(|principal| {
+            principal.text("servicePrincipalType") == Some("ManagedIdentity")
+                || principal.flag("_isPublicClient") == Some(true)
+        });
+        if application.is_none() && !stands_alone {
             return Ok(None);
         }
         let mut client = Client {
@@ -357,11 +367,11 @@ impl Scoped {
     async fn load_resource(&mut self, name: &str) -> Result<Option<Resource>, StoreError> {
         let mut statement = Statement::default();
         statement.push(
-            "select s.id, s.version, s.deleted_us, s.body from service_principal_name n join service_principal s \
-             on s.tenant_id = n.tenant_id and s.id = n.service_principal_id where n.tenant_id = ",
+            "select s.id, s.version, s.deleted_us, s.body from resource_name n join service_principal s \
+             on s.tenant_id = n.tenant_id and s.app_id = n.app_id where n.tenant_id = ",
         );
         statement.bind(self.tenant()).push(" and n.name = ").bind(name);
-        statement.push(" and s.deleted_us is null order by s.id limit 1");
+        statement.push(" and s.deleted_us is null");
         let Some(row) = self.session.first(statement).await? else { return Ok(None) };
         let principal = record(&SERVICE_PRINCIPAL, &row)?;
         let app_roles = principal
@@ -384,6 +394,11 @@ impl Scoped {
             id: principal.id,
         }))
     }
+}
+
+/// Whether a `signInAudience` lets an application be used outside its home tenant.
+pub fn is_open_to_other_tenants(audience: &str) -> bool {
+    matches!(audience, "AzureADMultipleOrgs" | "AzureADandPersonalMicrosoftAccount")
 }
 
 /// Whether an object was disabled from outside the tenant, and must not be deleted.
@@ -410,7 +425,7 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
                 .and_then(|platform| platform.get("redirectUris")?.as_array())
                 .is_some_and(|uris| !uris.is_empty()),
         one_time_assertions: application.flag("countersignOneTimeAssertions").unwrap_or(false),
-        is_single_tenant: application.text("signInAudience") == Some("AzureADMyOrg"),
+        is_single_tenant: !application.text("signInAudience").is_some_and(is_open_to_other_tenants),
         redirect_uris,
     }
 }

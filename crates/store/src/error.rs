@@ -12,6 +12,9 @@ pub enum StoreError {
     /// Another object holds a value that must be unique.
     #[error("another object has the same value for `{0}`")]
     Duplicate(&'static str),
+    /// A name of a resource that another application of the tenant has.
+    #[error("another application has the name `{0}`")]
+    NameTaken(String),
     /// The object was changed since it was read.
     #[error("the object was changed since it was read")]
     Changed,

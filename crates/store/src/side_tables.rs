@@ -2,10 +2,12 @@
 
 use countersign_model::time::Timestamp;
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 
 use crate::clients::resource_name;
 use crate::database::{Statement, Value};
-use crate::{Record, Scoped, Store, StoreError};
+use crate::entity::{APPLICATION, SERVICE_PRINCIPAL};
+use crate::{Scoped, Store, StoreError};
 
 impl Scoped {
     /// Keeps the hash of a client secret.
@@ -31,39 +33,60 @@ impl Scoped {
         self.session.execute(statement).await.map(drop)
     }
 
-    /// Brings the names under which a service principal is asked for as a resource in line with its body.
-    pub async fn index_names(&mut self, principal: &Record) -> Result<(), StoreError> {
-        self.remove_names(&principal.id).await?;
-        let mut names: Vec<String> = principal
-            .list("servicePrincipalNames")
-            .iter()
-            .filter_map(Json::as_str)
-            .chain(principal.text("appId"))
-            .map(resource_name)
-            .collect();
+    /// Gives an application the names under which it is asked for as a resource: its id, its `identifierUris`, and the
+    /// `servicePrincipalNames` of its service principal here, of what is not deleted. A name has one application in a tenant:
+    /// tokens for it go to whoever holds it. [`StoreError::NameTaken`] when another application has one of them, or is named
+    /// by it.
+    pub async fn claim_names(&mut self, app_id: &str) -> Result<(), StoreError> {
+        let app_id = app_id.to_ascii_lowercase();
+        let delete = Statement::new(
+            "delete from resource_name where tenant_id = $1 and app_id = $2",
+            [self.tenant(), Value::from(&app_id)],
+        );
+        self.session.execute(delete).await?;
+        let application = self.get_by(&APPLICATION, "app_id", &app_id).await?;
+        let principal = self.get_by(&SERVICE_PRINCIPAL, "app_id", &app_id).await?;
+        let mut names: Vec<String> = Vec::new();
+        for (object, property) in [(&application, "identifierUris"), (&principal, "servicePrincipalNames")] {
+            if let Some(object) = object.as_ref().filter(|object| object.deleted.is_none()) {
+                names.push(app_id.clone());
+                names.extend(object.list(property).iter().filter_map(Json::as_str).map(resource_name));
+            }
+        }
         names.sort();
         names.dedup();
         for name in names {
-            let statement = Statement::new(
-                "insert into service_principal_name (tenant_id, name, service_principal_id) values ($1, $2, $3)",
-                [self.tenant(), name.into(), Value::from(&principal.id)],
+            if self.is_name_of_another(&name, &app_id).await? {
+                return Err(StoreError::NameTaken(name));
+            }
+            let insert = Statement::new(
+                "insert into resource_name (tenant_id, name, app_id) values ($1, $2, $3) on conflict do nothing",
+                [self.tenant(), Value::from(&name), Value::from(&app_id)],
             );
-            self.session.execute(statement).await?;
+            if self.session.execute(insert).await? == 0 {
+                return Err(StoreError::NameTaken(name));
+            }
         }
         Ok(())
     }
 
-    async fn remove_names(&mut self, principal_id: &str) -> Result<(), StoreError> {
+    /// Whether a name is an application id that is not `app_id`, or the name `api://ID` of an application that is here.
+    async fn is_name_of_another(&mut self, name: &str, app_id: &str) -> Result<bool, StoreError> {
+        if Uuid::try_parse(name).is_ok() {
+            return Ok(name != app_id);
+        }
+        let Some(named) = name.strip_prefix("api://").filter(|named| Uuid::try_parse(named).is_ok()) else {
+            return Ok(false);
+        };
         let statement = Statement::new(
-            "delete from service_principal_name where tenant_id = $1 and service_principal_id = $2",
-            [self.tenant(), principal_id.into()],
+            "select 1 from resource_name where tenant_id = $1 and name = $2 and app_id <> $3",
+            [self.tenant(), named.into(), app_id.into()],
         );
-        self.session.execute(statement).await.map(drop)
+        Ok(self.session.first(statement).await?.is_some())
     }
 
     /// Removes all that hangs on an object which is purged.
     pub async fn remove_dependents(&mut self, object_id: &str) -> Result<(), StoreError> {
-        self.remove_names(object_id).await?;
         for statement in [
             "delete from client_secret where tenant_id = $1 and object_id = $2",
             "delete from federated_identity_credential where tenant_id = $1 and object_id = $2",
@@ -202,25 +225,31 @@ pub struct GrantState {
     pub user_id: Option<String>,
     /// When it ends.
     pub expires: Timestamp,
+    /// The same for all refresh tokens that came of one sign-in.
+    pub family: Option<Vec<u8>>,
+    /// Whether it was used, or ended with its family. Set by [`Store::rotate_grant`] alone.
+    pub is_used: bool,
     /// What its kind needs.
     pub body: Map<String, Json>,
 }
 
 impl Store {
-    /// Keeps a grant, or replaces it.
+    /// Keeps a new grant.
     pub async fn put_grant(&self, grant: &GrantState) -> Result<(), StoreError> {
+        let mut session = self.database.begin().await?;
+        session.execute(insert_grant(grant)).await?;
+        session.commit().await
+    }
+
+    /// Replaces user and body of a grant, if it is still there.
+    pub async fn update_grant(&self, grant: &GrantState) -> Result<(), StoreError> {
         let mut session = self.database.begin().await?;
         session
             .execute(Statement::new(
-                "insert into grant_state (hash, tenant_id, kind, user_id, expires_us, body) values ($1, $2, $3, $4, $5, $6) \
-                 on conflict (hash) do update set user_id = excluded.user_id, expires_us = excluded.expires_us, \
-                 body = excluded.body",
+                "update grant_state set user_id = $2, body = $3 where hash = $1",
                 [
                     grant.hash.as_slice().into(),
-                    Value::from(&grant.tenant_id),
-                    Value::from(&grant.kind),
                     grant.user_id.clone().into(),
-                    grant.expires.0.into(),
                     serde_json::to_string(&grant.body).unwrap_or_default().into(),
                 ],
             ))
@@ -228,7 +257,7 @@ impl Store {
         session.commit().await
     }
 
-    /// The grant of that hash and kind, if it has not ended.
+    /// The grant of that hash and kind, if it has not ended; also one that was used.
     pub async fn grant(
         &self,
         hash: &[u8],
@@ -236,7 +265,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<GrantState>, StoreError> {
         let statement = Statement::new(
-            "select tenant_id, user_id, expires_us, body from grant_state \
+            "select tenant_id, user_id, expires_us, body, family, used_us from grant_state \
              where hash = $1 and kind = $2 and expires_us > $3",
             [hash.into(), kind.into(), now.0.into()],
         );
@@ -247,6 +276,8 @@ impl Store {
             kind: kind.to_owned(),
             user_id: row.text_or_null(1)?,
             expires: Timestamp(row.int(2)?),
+            family: row.bytes_or_null(4)?,
+            is_used: row.int_or_null(5)?.is_some(),
             body: serde_json::from_str(&row.text(3)?).unwrap_or_default(),
         }))
     }
@@ -260,6 +291,44 @@ impl Store {
         Ok(taken == 1)
     }
 
+    /// Uses a refresh token and keeps the one that comes after it. `false` when it was used before: then the whole family has
+    /// ended, since one of its two holders is a thief and nobody knows which (RFC 9700 section 4.14.2).
+    pub async fn rotate_grant(
+        &self,
+        used: &GrantState,
+        next: &GrantState,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut session = self.database.begin().await?;
+        let use_up = Statement::new(
+            "update grant_state set used_us = $2 where hash = $1 and used_us is null",
+            [used.hash.as_slice().into(), now.0.into()],
+        );
+        let is_first = session.execute(use_up).await? == 1;
+        session.execute(if is_first { insert_grant(next) } else { end_family(used, now) }).await?;
+        session.commit().await?;
+        Ok(is_first)
+    }
+
+    /// Ends all that came of the same sign-in.
+    pub async fn end_family(&self, grant: &GrantState, now: Timestamp) -> Result<(), StoreError> {
+        let mut session = self.database.begin().await?;
+        session.execute(end_family(grant, now)).await?;
+        session.commit().await
+    }
+
+    /// Counts a try at what a grant asks for; `false` when there were `max` already. Tries at the same time count each.
+    pub async fn count_try(&self, hash: &[u8], max: i64) -> Result<bool, StoreError> {
+        let mut session = self.database.begin().await?;
+        let count = Statement::new(
+            "update grant_state set tries = tries + 1 where hash = $1 and tries < $2",
+            [hash.into(), max.into()],
+        );
+        let is_counted = session.execute(count).await? == 1;
+        session.commit().await?;
+        Ok(is_counted)
+    }
+
     /// Removes what has ended.
     pub async fn sweep_grants(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut session = self.database.begin().await?;
@@ -269,4 +338,27 @@ impl Store {
         session.commit().await?;
         Ok(swept)
     }
+}
+
+fn insert_grant(grant: &GrantState) -> Statement {
+    Statement::new(
+        "insert into grant_state (hash, tenant_id, kind, user_id, expires_us, family, body) \
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        [
+            grant.hash.as_slice().into(),
+            Value::from(&grant.tenant_id),
+            Value::from(&grant.kind),
+            grant.user_id.clone().into(),
+            grant.expires.0.into(),
+            Value::Bytes(grant.family.clone()),
+            serde_json::to_string(&grant.body).unwrap_or_default().into(),
+        ],
+    )
+}
+
+fn end_family(grant: &GrantState, now: Timestamp) -> Statement {
+    Statement::new(
+        "update grant_state set used_us = $2 where family = $1 and used_us is null",
+        [Value::Bytes(grant.family.clone()), now.0.into()],
+    )
 }

@@ -323,6 +323,21 @@ def test_what_has_begun_is_answered(fresh: Server, ending: signal.Signals):
     fresh.process = None
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET /v1.0 HTTP/1.1\r\nHost: local", b"POST /x/oauth2/v2.0/token HTTP/1.1\r\nHost: "
+    b"localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type="])  # fmt: skip
+def test_a_connection_that_says_nothing_is_closed(fresh: Server, sent: bytes):
+    """Before a request, in its head, in its body: whoever only opens connections must not hold them."""
+    fresh.configuration = "idle_seconds = 1\n"
+    fresh.start()
+    with socket.create_connection(("127.0.0.1", fresh.port), timeout=20) as plain:
+        with graphs.tls(fresh).wrap_socket(plain, server_hostname="localhost") as secure:
+            secure.sendall(sent)
+            begun = time.monotonic()
+            while secure.recv(4096):
+                pass
+            assert 0.8 <= time.monotonic() - begun < 10
+
+
 def test_what_never_ends_is_not_waited_for(fresh: Server):
     fresh.configuration = "drain_seconds = 1\n"
     fresh.start()

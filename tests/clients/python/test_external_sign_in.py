@@ -175,6 +175,24 @@ def test_the_reason_is_in_the_log_and_not_on_the_page(setting: Setting, browser:
     assert setting.provider.SECRET not in setting.server.log.read_text()
 
 
+@pytest.mark.parametrize("verified", [None, "false", 0])
+def test_an_address_that_nobody_says_is_verified(setting: Setting, browser: Browser, verified: object):
+    assert return_as(setting, browser, setting.person.name, email_verified=verified).status == 502
+
+
+def test_the_way_back_is_of_the_browser_that_went(setting: Setting, browser: Browser):
+    """Somebody who began a sign-in, and lets another finish it, would get that one's code."""
+    page = browser.submit(browser.open(setting.request.url), form=1)
+    cookie = page.response.headers["set-cookie"]
+    for word in ["__Host-", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"]:
+        assert word in cookie
+    back = setting.provider.authorize(page.location, setting.person.name)
+    with Browser(setting.server) as other:
+        assert other.open(back).status == 502
+        assert "another browser" in setting.server.log_tail()
+    assert browser.open(back).answer["code"], "the right browser goes on"
+
+
 def test_a_server_without_a_provider(server: Server):
     with Browser(server) as browser:
         page = browser.open(Authorization(server.contoso).url)

@@ -275,6 +275,17 @@ def test_one_sign_in_takes_five_tries(contoso: Tenant, browser: Browser, nobody:
     assert page.status == 401 and page.alert.startswith("Too many tries.")
 
 
+def test_one_sign_in_takes_five_tries_also_at_the_same_time(
+    server: Server, contoso: Tenant, browser: Browser, nobody: Person
+):
+    """Six digits are guessed soon by whoever may try any number of them."""
+    give_authenticator(server, contoso, nobody)
+    page = browser.sign_in(browser.open(Authorization(contoso).url), nobody)
+    with ThreadPoolExecutor(20) as pool:
+        pages = list(pool.map(lambda _: browser.submit(page, code="000000"), range(20)))
+    assert sum("That code is wrong" in page.alert for page in pages) <= 5
+
+
 def test_passwords_of_one_person_are_limited(contoso: Tenant, browser: Browser, nobody: Person):
     pages = [browser.open(Authorization(contoso).url) for _ in range(20)]
     with ThreadPoolExecutor(4) as pool:
@@ -328,6 +339,17 @@ async def test_a_password_set_by_an_administrator(
     assert found.password_profile is None
 
 
+async def test_a_new_password_ends_what_the_old_one_began(
+    graph: GraphServiceClient, contoso: Tenant, browser: Browser, nobody: Person
+):
+    """As in Entra: whoever stole a refresh token loses it when the password is reset."""
+    tokens = Authorization(contoso).tokens(browser, nobody)
+    await graph.users.by_user_id(nobody.id).patch(
+        User(password_profile=PasswordProfile(password="a new one, long enough"))
+    )
+    assert_refused(refresh(browser.http, contoso, tokens["refresh_token"]), 50173)
+
+
 async def test_a_new_name_is_the_one_to_sign_in_with(
     graph: GraphServiceClient, contoso: Tenant, browser: Browser, nobody: Person
 ):
@@ -335,6 +357,12 @@ async def test_a_new_name_is_the_one_to_sign_in_with(
     await graph.users.by_user_id(nobody.id).patch(User(user_principal_name=f"{name}@{contoso.domain}"))
     changed = Person(nobody.id, f"{name}@{contoso.domain}", nobody.password)
     assert browser.sign_in(browser.open(Authorization(contoso).url), changed).answer["code"]
+
+
+async def test_a_new_name_stays_in_the_domain_of_the_tenant(graph: GraphServiceClient, nobody: Person):
+    with pytest.raises(ODataError) as error:
+        await graph.users.by_user_id(nobody.id).patch(User(user_principal_name="somebody@elsewhere.example"))
+    assert error.value.response_status_code == 400
 
 
 async def test_a_new_name_with_capitals_is_one_to_sign_in_with(
@@ -499,6 +527,15 @@ def test_user_codes_that_nobody_was_shown(browser: Browser, code: str):
     assert "<b>" not in page.response.text
 
 
+async def test_a_device_code_needs_a_public_client(
+    contoso: Tenant, browser: Browser, workload: Workload
+):
+    """Entra answers 7000218: a confidential client would have to authenticate for the token."""
+    fields = {"client_id": workload.app_id, "scope": EVERYTHING}
+    response = browser.http.post(f"/{contoso.id}/oauth2/v2.0/devicecode", data=fields)
+    assert response.status_code >= 400
+
+
 def test_a_device_code_of_an_unknown_client(contoso: Tenant, browser: Browser):
     fields = {"client_id": "00000000-0000-0000-0000-000000000001", "scope": EVERYTHING}
     assert_refused(browser.http.post(f"/{contoso.id}/oauth2/v2.0/devicecode", data=fields), 700016)
@@ -527,6 +564,14 @@ def test_a_refresh_token_is_good_once(contoso: Tenant, browser: Browser, operato
     assert response.status_code == 200, response.text
     assert response.json()["refresh_token"] != token
     assert_refused(refresh(browser.http, contoso, token), 70008)
+
+
+def test_a_refresh_token_used_twice_ends_those_that_came_of_it(contoso: Tenant, browser: Browser, operator: Person):
+    """RFC 9700 section 4.14.2: one of the two users is a thief, and nobody knows which."""
+    token = Authorization(contoso).tokens(browser, operator)["refresh_token"]
+    stolen = refresh(browser.http, contoso, token).json()["refresh_token"]
+    assert_refused(refresh(browser.http, contoso, token), 70008)
+    assert refresh(browser.http, contoso, stolen).status_code == 400
 
 
 def test_a_refresh_token_of_another_client_or_tenant(

@@ -52,6 +52,11 @@ pub(crate) fn user(command: &UserCommand) -> Result<()> {
             }
         };
         scoped.set_user_secrets(&found.id, &secrets).await?;
+        if matches!(command, UserCommand::Password { .. }) {
+            let mut user = found;
+            directory::revoke_sign_ins(&mut user.body, clock::now());
+            scoped.update(&USER, user).await?;
+        }
         finish(store, scoped, &text).await
     })
 }
@@ -87,8 +92,8 @@ pub(crate) fn managed_identity(command: &ManagedIdentityCommand) -> Result<()> {
         let mut scoped = store.begin(&store.scope(&tenant)).await?;
         let body = directory::managed_identity(display_name, clock::now())?;
         let record = scoped.insert(&SERVICE_PRINCIPAL, body).await?;
-        scoped.index_names(&record).await?;
         let (client_id, id) = (record.text("appId").unwrap_or_default().to_owned(), record.id);
+        scoped.claim_names(&client_id).await?;
         let text = if *json {
             serde_json::json!({ "clientId": client_id, "servicePrincipalId": id, "tenantId": tenant.id })
                 .to_string()

@@ -73,10 +73,10 @@ pub(crate) async fn create_tenant(store: &Store, new: NewTenant, now: Timestamp)
         .with_context(|| format!("cannot create the tenant `{}` ({})", tenant.display_name, tenant.id))?;
 
     let graph = scoped.insert(&SERVICE_PRINCIPAL, directory::graph_service_principal(now)?).await?;
-    scoped.index_names(&graph).await?;
+    scoped.claim_names(directory::GRAPH_APP_ID).await?;
 
     let tools = scoped.insert(&SERVICE_PRINCIPAL, directory::command_line_tools(now)?).await?;
-    scoped.index_names(&tools).await?;
+    scoped.claim_names(directory::COMMAND_LINE_APP_ID).await?;
     scoped.insert(&OAUTH2_PERMISSION_GRANT, directory::grant_of_all_scopes(&tools.id, &graph.id)?).await?;
 
     let user_principal_name = format!("admin@{}", tenant.domain);
@@ -100,7 +100,7 @@ pub(crate) async fn create_tenant(store: &Store, new: NewTenant, now: Timestamp)
         .await?;
     let principal = directory::service_principal(&application.body, &tenant.id, Map::new(), now)?;
     let principal = scoped.insert(&SERVICE_PRINCIPAL, principal).await?;
-    scoped.index_names(&principal).await?;
+    scoped.claim_names(principal.text("appId").unwrap_or_default()).await?;
     scoped.add_owner(&application.id, &user.id, now).await?;
     for permission in PERMISSIONS.iter().filter(|permission| !permission.role_id.is_empty()) {
         let assignment = directory::app_role_assignment(

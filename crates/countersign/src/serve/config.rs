@@ -26,6 +26,8 @@ pub(crate) struct RawConfig {
     pub(crate) trusted_proxies: Option<Vec<IpAddr>>,
     /// How long requests may go on after SIGTERM, in seconds.
     pub(crate) drain_seconds: Option<u64>,
+    /// How long a connection may send nothing while the server waits for it, in seconds.
+    pub(crate) idle_seconds: Option<u64>,
     /// Tokens.
     pub(crate) token: RawToken,
     /// Requests per time.
@@ -130,6 +132,7 @@ pub(crate) struct Config {
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) drain: Duration,
+    pub(crate) idle: Duration,
     pub(crate) token_lifetime_seconds: u32,
     pub(crate) key_rotation_days: u32,
     pub(crate) limits: Limits,
@@ -239,6 +242,10 @@ impl RawConfig {
         if !(600..=86_400).contains(&lifetime) {
             bail!("`token.lifetime_seconds` is {lifetime}; it must lie between 600 and 86400");
         }
+        let idle = self.idle_seconds.unwrap_or(60);
+        if !(1..=3_600).contains(&idle) {
+            bail!("`idle_seconds` is {idle}; it must lie between 1 and 3600");
+        }
         let rotation = self.token.key_rotation_days.unwrap_or(90);
         if !(2..=3_650).contains(&rotation) {
             bail!("`token.key_rotation_days` is {rotation}; it must lie between 2 and 3650");
@@ -251,6 +258,7 @@ impl RawConfig {
             certificate,
             trusted_proxies: self.trusted_proxies.unwrap_or_default(),
             drain: Duration::from_secs(self.drain_seconds.unwrap_or(10)),
+            idle: Duration::from_secs(idle),
             token_lifetime_seconds: lifetime,
             key_rotation_days: rotation,
             limits: Limits {

@@ -361,7 +361,13 @@ pub(crate) fn user(
         "createdDateTime": now.to_string(),
         "displayName": display_name,
         "mail": null,
+        "signInSessionsValidFromDateTime": now.to_string(),
         "userPrincipalName": user_principal_name,
         "userType": "Member",
     })))
+}
+
+/// Ends all that a person's sign-ins until now began.
+pub(crate) fn revoke_sign_ins(user: &mut Map<String, Json>, now: Timestamp) {
+    user.insert("signInSessionsValidFromDateTime".into(), now.to_string().into());
 }

@@ -18,10 +18,13 @@ pub(crate) struct Limits {
     refusals: Keyed<IpAddr>,
     applications: Keyed<String>,
     passwords: Keyed<String>,
+    codes: Keyed<String>,
 }
 
 /// Passwords tried for one person and minute.
 const PASSWORDS_PER_MINUTE: u32 = 10;
+/// Codes of an authenticator tried for one person and hour: three of a million are right at any time.
+const CODES_PER_HOUR: u32 = 20;
 
 fn keyed<K: std::hash::Hash + Eq + Clone>(requests: u32, per: Duration) -> Keyed<K> {
     let requests = NonZeroU32::new(requests.max(1)).unwrap_or(NonZeroU32::MIN);
@@ -39,6 +42,7 @@ impl Limits {
             refusals: keyed(settings.refusals_per_address_minute, minute),
             applications: keyed(settings.graph_per_application_ten_seconds, Duration::from_secs(10)),
             passwords: keyed(PASSWORDS_PER_MINUTE, minute),
+            codes: keyed(CODES_PER_HOUR, Duration::from_hours(1)),
         }
     }
 
@@ -71,11 +75,17 @@ impl Limits {
         self.passwords.check_key(&user.to_owned()).is_ok()
     }
 
+    /// Whether another code may be tried for a person.
+    pub(crate) fn code(&self, user_id: &str) -> bool {
+        self.codes.check_key(&user_id.to_owned()).is_ok()
+    }
+
     /// Forgets whoever has been quiet: memory stays bounded by who is active.
     pub(crate) fn forget_idle(&self) {
         self.clients.retain_recent();
         self.refusals.retain_recent();
         self.applications.retain_recent();
         self.passwords.retain_recent();
+        self.codes.retain_recent();
     }
 }

@@ -109,7 +109,12 @@ async fn serve(config: Config) -> Result<()> {
     tokio::spawn(stop_on_signal(handle.clone(), server.config.drain));
     crate::output::say(&format!("listening on {}", address_of(address)));
     let service = routes::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
-    axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?;
+    // Nobody holds connections by opening them alone; the body of a request is watched by its route.
+    let idle = server.config.idle;
+    let mut https = axum_server::from_tcp_rustls(listener, tls)?.first_request_timeout(idle);
+    https.http_builder().http1().header_read_timeout(idle);
+    https.http_builder().http2().keep_alive_interval(idle).keep_alive_timeout(idle);
+    https.handle(handle).serve(service).await?;
 
     for task in [Some(others), Some(housekeeping), managed].into_iter().flatten() {
         task.abort();

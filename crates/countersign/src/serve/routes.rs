@@ -18,6 +18,7 @@ use countersign_token::discovery;
 use countersign_token::refusal::Refusal;
 use countersign_token::request::Endpoint;
 use serde_json::Value as Json;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::people::authorize::parameters;
 use super::people::{authorize as sign_ins, device as devices, external};
@@ -31,6 +32,7 @@ type App = State<Arc<Server>>;
 
 /// All routes.
 pub(crate) fn router(server: Arc<Server>) -> Router {
+    let idle = server.config.idle;
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", any(token_v2))
         .route("/{tenant}/oauth2/token", any(token_v1))
@@ -56,6 +58,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/beta/{*path}", any(graph_beta))
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(RequestBodyTimeoutLayer::new(idle))
         .with_state(server)
 }
 
@@ -327,11 +330,16 @@ async fn sign_in(
 
 async fn sign_in_external(State(server): App, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let base = base(&server, &uri, &headers);
-    external::begin(&server, &parameters(&body), &base, clock::now()).await
+    external::begin(&server, &parameters(&body), &headers, &base, clock::now()).await
 }
 
-async fn sign_in_callback(State(server): App, RawQuery(query): RawQuery) -> Response<Body> {
-    external::callback(&server, &parameters(query.unwrap_or_default().as_bytes()), clock::now()).await
+async fn sign_in_callback(
+    State(server): App,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let query = parameters(query.unwrap_or_default().as_bytes());
+    external::callback(&server, &query, &headers, clock::now()).await
 }
 
 async fn device_code(

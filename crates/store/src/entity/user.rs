@@ -21,6 +21,7 @@ static TYPE: EntityType = EntityType {
         Property::new("createdDateTime", Kind::DateTimeOffset),
         Property::new("displayName", Kind::String),
         Property::new("mail", Kind::String),
+        Property::new("signInSessionsValidFromDateTime", Kind::DateTimeOffset),
         Property::new("userPrincipalName", Kind::String),
         Property::new("userType", Kind::String),
     ],

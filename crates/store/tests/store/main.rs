@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test says what it skipped")]
 
 mod filters;
+mod grants;
 mod journal;
 mod records;
 mod support;

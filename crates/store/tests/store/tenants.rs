@@ -13,7 +13,7 @@ fn a_scope_sees_its_own_tenant_only() {
         let mut in_a = begin(&store, &a).await;
         let record = in_a.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
         in_a.add_owner(&record.id, "owner", NOW).await.unwrap();
-        in_a.index_names(&record).await.unwrap();
+        in_a.claim_names(record.text("appId").unwrap()).await.unwrap();
         in_a.commit().await.unwrap();
 
         let app_id = record.text("appId").unwrap().to_owned();
@@ -58,12 +58,29 @@ fn a_client_is_known_where_it_is_at_home_or_has_a_principal() {
 }
 
 #[test]
+fn a_service_principal_does_not_outlive_its_application_unless_it_never_had_one() {
+    on_each(async |store| {
+        let tenant = tenant(&store, "a").await;
+        let mut scoped = begin(&store, &tenant).await;
+        let managed = json!({ "servicePrincipalType": "ManagedIdentity" });
+        let orphan = scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
+        let managed = scoped.insert(&SERVICE_PRINCIPAL, principal(2, &managed)).await.unwrap();
+        scoped.commit().await.unwrap();
+        for (record, expected) in [(&orphan, false), (&managed, true)] {
+            let client = store.client(&store.scope(&tenant), record.text("appId").unwrap()).await.unwrap();
+            assert_eq!(client.is_some(), expected, "{:?}", record.body);
+        }
+    });
+}
+
+#[test]
 fn a_change_is_seen_by_the_next_token_request() {
     on_each(async |store| {
         let tenant = tenant(&store, "a").await;
         let scope = store.scope(&tenant);
         let mut scoped = begin(&store, &tenant).await;
-        let mut record = scoped.insert(&SERVICE_PRINCIPAL, principal(1, &json!({}))).await.unwrap();
+        let managed = json!({ "servicePrincipalType": "ManagedIdentity" });
+        let mut record = scoped.insert(&SERVICE_PRINCIPAL, principal(1, &managed)).await.unwrap();
         scoped.commit().await.unwrap();
         let app_id = record.text("appId").unwrap().to_owned();
         for enabled in [false, true, false] {

@@ -3,7 +3,7 @@
 use countersign_odata::error::ODataError;
 use countersign_odata::query::Options;
 use countersign_store::entity::{APPLICATION, SERVICE_PRINCIPAL};
-use countersign_store::{Record, Scoped, is_disabled_by_microsoft};
+use countersign_store::{Record, Scoped, is_disabled_by_microsoft, is_open_to_other_tenants};
 use serde_json::{Map, Value as Json, json};
 
 use super::audit::{self, Change, modified, target_of};
@@ -27,6 +27,10 @@ const READ_ONLY: [&str; 11] = [
     "signInAudience",
 ];
 
+/// Who may sign in with an application.
+const SIGN_IN_AUDIENCES: [&str; 4] =
+    ["AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"];
+
 /// `POST /applications`
 pub(crate) async fn create_application(call: &Call<'_>) -> Result<Answer, ODataError> {
     let given = body::entity(call.body, APPLICATION.entity, call.version)?;
@@ -45,12 +49,14 @@ async fn insert_application(
 ) -> Result<Record, ODataError> {
     let mut body = directory::application(&call.caller.tenant, given, call.now).map_err(internal)?;
     body.insert("createdByAppId".into(), call.caller.app_id.as_str().into());
+    check_sign_in_audience(&body)?;
     check_identifier_uris(&body)?;
     let hashes = credentials::settle(call, &mut body, None)?;
     let record = scoped.insert(&APPLICATION, body).await.map_err(failed)?;
     for (key_id, hash) in hashes {
         scoped.add_secret_hash(&record.id, &key_id, &hash).await.map_err(failed)?;
     }
+    claim_names(scoped, &record).await?;
     scoped.add_owner(&record.id, call.caller.object_id(), call.now).await.map_err(failed)?;
     let properties = vec![
         modified("AppId", &Json::Null, &record.body["appId"]),
@@ -65,7 +71,18 @@ async fn insert_application(
 }
 
 fn is_multi_tenant(application: &Record) -> bool {
-    application.text("signInAudience") != Some("AzureADMyOrg")
+    application.text("signInAudience").is_some_and(is_open_to_other_tenants)
+}
+
+fn check_sign_in_audience(body: &Map<String, Json>) -> Result<(), ODataError> {
+    let audience = body.get("signInAudience").and_then(Json::as_str);
+    if audience.is_some_and(|audience| SIGN_IN_AUDIENCES.contains(&audience)) {
+        return Ok(());
+    }
+    Err(ODataError::request_bad_request(format!(
+        "The value of 'signInAudience' is not valid: it must be one of {}.",
+        SIGN_IN_AUDIENCES.join(", ")
+    )))
 }
 
 fn check_identifier_uris(body: &Map<String, Json>) -> Result<(), ODataError> {
@@ -119,7 +136,7 @@ pub(crate) async fn create_service_principal(call: &Call<'_>) -> Result<Answer, 
     for (key_id, hash) in hashes {
         scoped.add_secret_hash(&record.id, &key_id, &hash).await.map_err(failed)?;
     }
-    scoped.index_names(&record).await.map_err(failed)?;
+    claim_names(&mut scoped, &record).await?;
     scoped.add_owner(&record.id, call.caller.object_id(), call.now).await.map_err(failed)?;
     let properties = vec![
         modified("AccountEnabled", &json!([]), &json!([true])),
@@ -230,6 +247,7 @@ async fn change(
     let mut record = record;
     directory::merge(&mut record.body, given);
     if holder == Holder::Application {
+        check_sign_in_audience(&record.body)?;
         check_identifier_uris(&record.body)?;
     }
     let hashes = if touches_credentials {
@@ -254,6 +272,7 @@ async fn change(
                     .await?;
             }
             follow(scoped, &record).await?;
+            claim_names(scoped, &record).await?;
         }
         Holder::ServicePrincipal => {
             if !properties.is_empty() {
@@ -265,7 +284,7 @@ async fn change(
                 )
                 .await?;
             }
-            scoped.index_names(&record).await.map_err(failed)?;
+            claim_names(scoped, &record).await?;
             risk::follow_principal(scoped, &record).await?;
         }
     }
@@ -286,8 +305,12 @@ async fn follow(scoped: &mut Scoped, application: &Record) -> Result<(), ODataEr
     if principal.body == before {
         return Ok(());
     }
-    let principal = scoped.update(&SERVICE_PRINCIPAL, principal).await.map_err(failed)?;
-    scoped.index_names(&principal).await.map_err(failed)
+    scoped.update(&SERVICE_PRINCIPAL, principal).await.map_err(failed).map(drop)
+}
+
+/// Gives an application, or the application of a service principal, the names of what is there of it now.
+pub(crate) async fn claim_names(scoped: &mut Scoped, object: &Record) -> Result<(), ODataError> {
+    scoped.claim_names(object.text("appId").unwrap_or_default()).await.map_err(failed)
 }
 
 /// `modifiedProperties` of a change, under the names that the audit log has for them.
@@ -315,7 +338,7 @@ fn changed_properties(before: &Map<String, Json>, after: &Map<String, Json>) -> 
         };
         let wrap = |name: &str, value: &Json| match (name, value) {
             ("web" | "spa" | "publicClient", value) => addresses(value),
-            ("signInAudience", value) => json!([value != "AzureADMyOrg"]),
+            ("signInAudience", value) => json!([value.as_str().is_some_and(is_open_to_other_tenants)]),
             (_, Json::Array(_) | Json::Null) => value.clone(),
             (_, value) => json!([value]),
         };
@@ -368,6 +391,7 @@ async fn soft_delete(
     };
     let change = Change::application(activity, "Delete", vec![target_of(kind, &record, Vec::new())]);
     audit::write(call, scoped, change).await?;
+    claim_names(scoped, &record).await?;
     match holder {
         Holder::ServicePrincipal => risk::follow_principal(scoped, &record).await?,
         Holder::Application => {

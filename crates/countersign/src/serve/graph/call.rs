@@ -192,6 +192,9 @@ impl Call<'_> {
 pub(crate) fn failed(error: StoreError) -> ODataError {
     match error {
         StoreError::Duplicate(what) => ODataError::same_key(what),
+        StoreError::NameTaken(name) => ODataError::request_bad_request(format!(
+            "The name '{name}' is that of another application: identifierUris and servicePrincipalNames are unique."
+        )),
         StoreError::Changed => ODataError::precondition_failed(),
         StoreError::SkipToken => ODataError::bad_request("The skip token is not valid for this query."),
         StoreError::Unsupported(message) => ODataError::unsupported_query(message),

@@ -7,6 +7,7 @@ use countersign_store::entity::{APPLICATION, SERVICE_PRINCIPAL};
 use countersign_store::{Listing, Record, Scoped, is_disabled_by_microsoft};
 use serde_json::Value as Json;
 
+use super::applications::claim_names;
 use super::audit::{self, Change, target_of};
 use super::call::{Answer, Call, failed};
 use super::collections;
@@ -102,6 +103,7 @@ pub(crate) async fn restore(call: &Call<'_>) -> Result<Answer, ODataError> {
         Holder::ServicePrincipal => risk::follow_principal(&mut scoped, &record).await?,
         Holder::Application => restore_principal(call, &mut scoped, &record).await?,
     }
+    claim_names(&mut scoped, &record).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::ok(shown(call, holder, record)))
 }

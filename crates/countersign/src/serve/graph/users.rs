@@ -15,6 +15,8 @@ use crate::serve::{directory, passwords};
 /// Shortest password that is taken: NIST SP 800-63B section 3.1.1.2 asks for 15 where a password is all there is.
 const PASSWORD_CHARACTERS_MIN: usize = 15;
 const PASSWORD_CHARACTERS_MAX: usize = 256;
+/// Properties that clients cannot set.
+const READ_ONLY: [&str; 4] = ["id", "createdDateTime", "deletedDateTime", "signInSessionsValidFromDateTime"];
 
 /// What a `POST` or `PATCH` says of a user, without the password, which is no property.
 fn given(call: &Call<'_>) -> Result<(Map<String, Json>, Option<String>), ODataError> {
@@ -37,12 +39,10 @@ fn given(call: &Call<'_>) -> Result<(Map<String, Json>, Option<String>), ODataEr
 /// `POST /users`
 pub(crate) async fn create(call: &Call<'_>) -> Result<Answer, ODataError> {
     let (given, password) = given(call)?;
+    refuse_read_only(&given, None)?;
     let name = body::required(&given, "userPrincipalName")?.to_ascii_lowercase();
+    check_domain(call, &name)?;
     let display_name = body::required(&given, "displayName")?;
-    let domain = &call.caller.tenant.domain;
-    if !name.strip_suffix(domain.as_str()).is_some_and(|local| local.len() > 1 && local.ends_with('@')) {
-        return Err(ODataError::request_bad_request(format!("'userPrincipalName' must end in '@{domain}'.")));
-    }
     let mut body = directory::user(&name, display_name, call.now).map_err(internal)?;
     directory::merge(&mut body, given);
     let mut scoped = call.begin().await?;
@@ -53,6 +53,27 @@ pub(crate) async fn create(call: &Call<'_>) -> Result<Answer, ODataError> {
     audit_user(call, &mut scoped, "Add user", "Add", &record, Vec::new()).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(created(call, &USERS, record))
+}
+
+fn check_domain(call: &Call<'_>, name: &str) -> Result<(), ODataError> {
+    let domain = &call.caller.tenant.domain;
+    let local = name.to_ascii_lowercase();
+    match local.strip_suffix(domain.as_str()).and_then(|local| local.strip_suffix('@')) {
+        Some(local) if !local.is_empty() && !local.contains('@') => Ok(()),
+        _ => Err(ODataError::request_bad_request(format!("'userPrincipalName' must end in '@{domain}'."))),
+    }
+}
+
+fn refuse_read_only(given: &Map<String, Json>, current: Option<&Record>) -> Result<(), ODataError> {
+    for name in READ_ONLY {
+        let is_same = |value| current.is_some_and(|record| record.body.get(name) == Some(value));
+        if given.get(name).is_some_and(|value| !is_same(value)) {
+            return Err(ODataError::request_bad_request(format!(
+                "Property '{name}' is read-only and cannot be set."
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn set_password(scoped: &mut Scoped, id: &str, password: &str) -> Result<(), ODataError> {
@@ -68,8 +89,9 @@ pub(crate) async fn update(call: &Call<'_>) -> Result<Answer, ODataError> {
     let mut scoped = call.begin().await?;
     let mut record = collections::resolve(call, &USERS, 0, &mut scoped).await?;
     call.check_etag(&record)?;
-    if given.get("id").is_some_and(|id| record.body.get("id") != Some(id)) {
-        return Err(ODataError::request_bad_request("Property 'id' is read-only and cannot be set."));
+    refuse_read_only(&given, Some(&record))?;
+    if given.contains_key("userPrincipalName") {
+        check_domain(call, body::required(&given, "userPrincipalName")?)?;
     }
     let properties = given
         .iter()
@@ -77,6 +99,9 @@ pub(crate) async fn update(call: &Call<'_>) -> Result<Answer, ODataError> {
         .map(|(name, value)| modified(name, record.body.get(name).unwrap_or(&Json::Null), value))
         .collect();
     directory::merge(&mut record.body, given);
+    if password.is_some() {
+        directory::revoke_sign_ins(&mut record.body, call.now);
+    }
     let record = scoped.update(&USER, record).await.map_err(failed)?;
     audit_user(call, &mut scoped, "Update user", "Update", &record, properties).await?;
     if let Some(password) = password {

@@ -13,12 +13,14 @@ use countersign_token::{pkce, totp};
 use serde_json::{Map, Value as Json, json};
 
 use super::pages::{self, SignIn};
-use super::{AUTHORIZATION_CODE, CODE_LIFE, SIGN_IN, SIGN_IN_LIFE, find, hash, is_registered, keep, text};
+use super::{
+    AUTHORIZATION_CODE, CODE_LIFE, SIGN_IN, SIGN_IN_LIFE, find, hash, is_registered, is_revoked, keep, text,
+};
 use crate::serve::sign_in::{Attempt, Person};
 use crate::serve::token::TokenCall;
 use crate::serve::{Server, directory, ids, log};
 
-/// Tries of one sign-in before it must begin anew.
+/// Forms of one sign-in, right or wrong, before it must begin anew.
 const TRIES_MAX: i64 = 5;
 
 /// A request to sign a person in.
@@ -265,8 +267,8 @@ async fn step(
     now: Timestamp,
 ) -> anyhow::Result<Step> {
     const WRONG: &str = "The user name or the password is wrong.";
-    let tries = sign_in.body.get("tries").and_then(Json::as_i64).unwrap_or(0);
-    if tries >= TRIES_MAX {
+    // Counted before anything is looked at: forms sent at the same time are as many tries.
+    if !server.store.count_try(&sign_in.hash, TRIES_MAX).await? {
         return Ok(Step::AskPassword("Too many tries. Go back and begin again."));
     }
     let Some(tenant) = server.tenants.find(&server.store, &sign_in.tenant_id, now).await? else {
@@ -274,9 +276,15 @@ async fn step(
     };
     let mut scoped = server.store.begin(&server.store.scope(&tenant)).await?;
     if let (Some(code), Some(user_id)) = (text(form, "code"), sign_in.user_id.clone()) {
-        let Some(user) = scoped.get(&USER, &user_id).await?.filter(is_active) else {
+        let password_time =
+            sign_in.body.get("password_time").and_then(Json::as_i64).map_or(Timestamp(0), Timestamp);
+        let is_allowed = |user: &Record| is_active(user) && !is_revoked(user, password_time);
+        let Some(user) = scoped.get(&USER, &user_id).await?.filter(is_allowed) else {
             return Ok(Step::AskPassword(WRONG));
         };
+        if !server.limits.code(&user.id) {
+            return Ok(Step::AskCode(Some("Too many codes were tried. Wait a while.")));
+        }
         let mut secrets = scoped.user_secrets(&user.id).await?.unwrap_or_default();
         let last = (secrets.totp_last_step > 0).then_some(secrets.totp_last_step);
         let secret = secrets.totp_secret.clone().unwrap_or_default();
@@ -287,7 +295,7 @@ async fn step(
             return Ok(Step::Done(Box::new(user)));
         }
         drop(scoped);
-        failed_try(server, sign_in, Some(&user), sender, tries, now).await?;
+        failed_try(server, sign_in, Some(&user), sender, now).await?;
         return Ok(Step::AskCode(Some("That code is wrong or was used already.")));
     }
     let name = text(form, "user").unwrap_or_default().to_ascii_lowercase();
@@ -307,33 +315,32 @@ async fn step(
         Some(user) if is_right && allowed => {
             if secrets.is_some_and(|secrets| secrets.totp_secret.is_some()) {
                 sign_in.user_id = Some(user.id);
-                server.store.put_grant(sign_in).await?;
+                sign_in.body.insert("password_time".into(), now.0.into());
+                server.store.update_grant(sign_in).await?;
                 return Ok(Step::AskCode(None));
             }
             Ok(Step::Done(Box::new(user)))
         }
         user => {
-            failed_try(server, sign_in, user.as_ref(), sender, tries, now).await?;
+            failed_try(server, sign_in, user.as_ref(), sender, now).await?;
             Ok(Step::AskPassword(if allowed { WRONG } else { "Too many tries. Wait a minute." }))
         }
     }
 }
 
-/// Counts a try that failed, and keeps it in the sign-in log.
+/// Keeps a try that failed in the sign-in log.
 async fn failed_try(
     server: &Server,
     sign_in: &mut GrantState,
     user: Option<&Record>,
     sender: &Sender<'_>,
-    tries: i64,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     // The answer is the same either way; the limit slows down whoever guesses.
     if let Err(wait) = server.limits.refused(sender.ip) {
         tokio::time::sleep(wait.min(std::time::Duration::from_secs(5))).await;
     }
-    sign_in.body.insert("tries".into(), (tries + 1).into());
-    server.store.put_grant(sign_in).await?;
+    server.store.update_grant(sign_in).await?;
     let call = TokenCall {
         endpoint: Endpoint::V2,
         tenant: &sign_in.tenant_id,

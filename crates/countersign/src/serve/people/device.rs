@@ -39,6 +39,10 @@ pub(crate) async fn begin(
     let client = client.map_err(|error| broken(error.into()))?;
     let client = client.ok_or_else(|| Refusal::unknown_application(client_id, &tenant.display_name))?;
     crate::serve::token::check_client(&client, &tenant)?;
+    // Whoever gets the code gets the token: a client that can prove who it is would have to at the token endpoint anyway.
+    if !client.application.as_ref().is_some_and(|application| application.is_public) {
+        return Err(Refusal::credential_required());
+    }
     let body = directory::object(json!({
         "client_id": client.app_id,
         "client_name": client.display_name,
@@ -174,6 +178,6 @@ async fn settle(server: &Server, form: &Map<String, Json>, now: Timestamp) -> an
     device.body.insert("status".into(), if is_yes { "approved" } else { "declined" }.into());
     device.body.insert("auth_time".into(), asked.body.get("auth_time").cloned().unwrap_or(Json::Null));
     device.user_id = asked.user_id.clone();
-    server.store.put_grant(&device).await?;
+    server.store.update_grant(&device).await?;
     Ok(Some(is_yes))
 }

@@ -1,5 +1,7 @@
 //! Codes and refresh tokens for tokens.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_model::client::{Client, Resource};
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_store::entity::USER;
@@ -11,10 +13,12 @@ use countersign_token::refusal::Refusal;
 use countersign_token::request::{Grant, TokenRequest};
 use serde_json::{Map, Value as Json, json};
 
-use super::{AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_LIFE, REFRESH_TOKEN, authorize, find, keep, text};
+use super::{
+    AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_LIFE, REFRESH_TOKEN, authorize, find, hash, is_revoked, text,
+};
 use crate::serve::sign_in::{Attempt, Person};
 use crate::serve::token::{self, Issued, TokenCall};
-use crate::serve::{Server, directory, log};
+use crate::serve::{Server, directory, ids, log};
 
 /// Scopes that are no resource's.
 const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -36,6 +40,10 @@ pub(crate) async fn exchange(
     let mut scoped = server.store.read(&scope).await.map_err(token::transient)?;
     let user = scoped.get(&USER, user_id).await.map_err(token::transient)?;
     let user = user.filter(authorize::is_active).ok_or_else(Refusal::grant_revoked)?;
+    let signed_in = grant.body.get("auth_time").and_then(Json::as_i64).map_or(Timestamp(0), Timestamp);
+    if is_revoked(&user, signed_in) {
+        return Err(Refusal::grant_revoked());
+    }
     let roles = scoped.directory_roles(&user.id).await.map_err(token::transient)?;
     attempt.person = Some(Person {
         id: user.id.clone(),
@@ -80,18 +88,46 @@ pub(crate) async fn exchange(
             "scope": text(&grant.body, "scope"),
             "auth_time": grant.body.get("auth_time"),
         }));
-        let expires = call.now.plus(REFRESH_LIFE);
-        let kept = keep(server, REFRESH_TOKEN, &tenant.id, Some(user.id.clone()), expires, body).await;
-        let token = kept.map_err(|error| {
-            log::error("sign-in", &format!("{error:#}"));
-            Refusal::transient()
-        })?;
+        let token = refresh_token(server, &grant, body, call.now).await?;
         attempt.extra.insert("refresh_token".into(), token.into());
     }
     Ok(issued)
 }
 
-/// The grant behind a request, checked and used up.
+/// A fresh refresh token. One that comes after another takes its place.
+async fn refresh_token(
+    server: &Server,
+    grant: &GrantState,
+    body: Map<String, Json>,
+    now: Timestamp,
+) -> Result<String, Refusal> {
+    let random = || {
+        ids::random::<32>().map_err(|error| {
+            log::error("sign-in", &format!("{error:#}"));
+            Refusal::transient()
+        })
+    };
+    let handle = URL_SAFE_NO_PAD.encode(random()?);
+    let is_first = grant.kind != REFRESH_TOKEN;
+    let next = GrantState {
+        hash: hash(server, REFRESH_TOKEN, &handle),
+        tenant_id: grant.tenant_id.clone(),
+        kind: REFRESH_TOKEN.to_owned(),
+        user_id: grant.user_id.clone(),
+        expires: now.plus(REFRESH_LIFE),
+        family: if is_first { Some(random()?.to_vec()) } else { grant.family.clone() },
+        is_used: false,
+        body,
+    };
+    if is_first {
+        server.store.put_grant(&next).await.map_err(token::transient)?;
+    } else if !server.store.rotate_grant(grant, &next, now).await.map_err(token::transient)? {
+        return Err(Refusal::grant_expired());
+    }
+    Ok(handle)
+}
+
+/// The grant behind a request, checked. A code is used up by it, a refresh token by the one that follows.
 async fn redeem(
     server: &Server,
     request: &TokenRequest,
@@ -116,6 +152,11 @@ async fn redeem(
         return Err(Refusal::grant_invalid());
     }
     match &request.grant {
+        Grant::RefreshToken(_) if grant.is_used => {
+            server.store.end_family(&grant, now).await.map_err(token::transient)?;
+            return Err(Refusal::grant_expired());
+        }
+        Grant::RefreshToken(_) => return Ok(grant),
         Grant::AuthorizationCode { redirect_uri, code_verifier, .. } => {
             if redirect_uri.as_deref() != text(&grant.body, "redirect_uri") {
                 return Err(Refusal::redirect_mismatch(
@@ -141,7 +182,6 @@ async fn redeem(
         },
         _ => {}
     }
-    // Used once, also the refresh token, which comes back fresh (RFC 9700 section 4.14.2).
     if server.store.take_grant(&grant.hash).await.map_err(token::transient)? {
         Ok(grant)
     } else {
@@ -266,7 +306,6 @@ async fn id_token(
 
 /// What MSAL calls the account's home.
 fn client_info(user: &Record, tenant: &Tenant) -> String {
-    use base64::Engine as _;
     let info = json!({ "uid": user.id, "utid": tenant.id }).to_string();
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(info)
+    URL_SAFE_NO_PAD.encode(info)
 }

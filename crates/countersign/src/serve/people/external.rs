@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_model::time::{SECOND, Timestamp};
@@ -11,11 +11,15 @@ use countersign_store::entity::USER;
 use countersign_token::jwt::{Claims, Unverified};
 use serde_json::{Map, Value as Json, json};
 
-use super::{SIGN_IN, SIGN_IN_LIFE, authorize, find, keep, pages, text};
+use super::{SIGN_IN, SIGN_IN_LIFE, authorize, find, hash, keep, pages, text};
 use crate::serve::{Server, directory, ids, log};
 
 /// What waits while the person is at the other provider.
 const EXTERNAL: &str = "external_sign_in";
+/// Ties the way to the other provider and back to one browser: whoever began a sign-in elsewhere cannot let somebody else
+/// finish it (OpenID Connect Core section 3.1.2.1, on `state`). The prefix keeps other hosts from setting it (RFC 6265bis
+/// section 4.1.3.2).
+const COOKIE: &str = "__Host-countersign-browser";
 /// How far clocks may differ.
 const LEEWAY: i64 = 300 * SECOND;
 
@@ -23,10 +27,11 @@ const LEEWAY: i64 = 300 * SECOND;
 pub(crate) async fn begin(
     server: &Server,
     form: &Map<String, Json>,
+    headers: &HeaderMap,
     base: &str,
     now: Timestamp,
 ) -> Response<Body> {
-    match redirect(server, form, base, now).await {
+    match redirect(server, form, headers, base, now).await {
         Ok(location) => location,
         Err(error) => failed(&error),
     }
@@ -44,6 +49,7 @@ fn failed(error: &anyhow::Error) -> Response<Body> {
 async fn redirect(
     server: &Server,
     form: &Map<String, Json>,
+    headers: &HeaderMap,
     base: &str,
     now: Timestamp,
 ) -> Result<Response<Body>> {
@@ -56,7 +62,13 @@ async fn redirect(
         (URL_SAFE_NO_PAD.encode(ids::random::<32>()?), URL_SAFE_NO_PAD.encode(ids::random::<32>()?));
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
     let redirect_uri = format!("{base}/signin/callback");
+    // One for all sign-ins of a browser, which may have several windows.
+    let browser = match browser(headers) {
+        Some(browser) => browser.to_owned(),
+        None => URL_SAFE_NO_PAD.encode(ids::random::<32>()?),
+    };
     let body = directory::object(json!({
+        "browser": browser_hash(server, &browser),
         "handle": handle,
         "nonce": nonce,
         "verifier": verifier,
@@ -78,12 +90,34 @@ async fn redirect(
     let separator = if endpoint.contains('?') { '&' } else { '?' };
     let location = HeaderValue::from_str(&format!("{endpoint}{separator}{query}"))?;
     response.headers_mut().insert(header::LOCATION, location);
+    // `Lax`: sent along when the other provider sends the browser back, and with no form of another page.
+    let seconds = SIGN_IN_LIFE / SECOND;
+    let cookie = format!("{COOKIE}={browser}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax");
+    response.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_str(&cookie)?);
     Ok(response)
 }
 
+/// What the cookie of a browser holds.
+fn browser(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let is_ours = |value: &&str| URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| bytes.len() == 32);
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value).filter(is_ours)
+}
+
+/// What is kept of it.
+fn browser_hash(server: &Server, browser: &str) -> String {
+    URL_SAFE_NO_PAD.encode(hash(server, COOKIE, browser))
+}
+
 /// The person comes back.
-pub(crate) async fn callback(server: &Server, query: &Map<String, Json>, now: Timestamp) -> Response<Body> {
-    match finish(server, query, now).await {
+pub(crate) async fn callback(
+    server: &Server,
+    query: &Map<String, Json>,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Response<Body> {
+    match finish(server, query, headers, now).await {
         Ok(Some((sign_in, user))) => authorize::complete(server, &sign_in, &user, now).await,
         Ok(None) => pages::message(
             StatusCode::FORBIDDEN,
@@ -97,11 +131,16 @@ pub(crate) async fn callback(server: &Server, query: &Map<String, Json>, now: Ti
 async fn finish(
     server: &Server,
     query: &Map<String, Json>,
+    headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Option<(GrantState, countersign_store::Record)>> {
     let oidc = server.config.oidc.as_ref().context("no other provider is configured")?;
     let state = text(query, "state").unwrap_or_default();
     let waiting = find(server, EXTERNAL, state, now).await?.context("the state is unknown or has ended")?;
+    let browser = browser(headers).map(|browser| browser_hash(server, browser));
+    if browser.as_deref() != text(&waiting.body, "browser") {
+        bail!("the sign-in was begun in another browser, or this one keeps no cookies");
+    }
     if !server.store.take_grant(&waiting.hash).await? {
         bail!("the state was used already");
     }
@@ -130,7 +169,7 @@ async fn finish(
     }
     let name = claims.all.get(&oidc.user_claim).and_then(Json::as_str);
     let name = name.with_context(|| format!("the id token has no claim `{}`", oidc.user_claim))?;
-    if oidc.user_claim == "email" && claims.all.get("email_verified") == Some(&Json::Bool(false)) {
+    if oidc.user_claim == "email" && !is_verified(claims.all.get("email_verified")) {
         bail!("the provider has not verified the address `{name}`");
     }
     let handle = text(&waiting.body, "handle").unwrap_or_default();
@@ -144,6 +183,11 @@ async fn finish(
     let mut scoped = server.store.read(&server.store.scope(&tenant)).await?;
     let user = scoped.get_by(&USER, "user_principal_name", name).await?.filter(authorize::is_active);
     Ok(user.map(|user| (sign_in, user)))
+}
+
+/// Whether a provider says that an address is verified. Some write the boolean as a string.
+fn is_verified(claim: Option<&Json>) -> bool {
+    claim.is_some_and(|claim| *claim == Json::Bool(true) || claim.as_str() == Some("true"))
 }
 
 /// `OpenID` Connect Core section 3.1.3.7.

@@ -14,7 +14,8 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_model::time::{SECOND, Timestamp};
-use countersign_store::{GrantState, StoreError};
+use countersign_odata::value::parse_instant;
+use countersign_store::{GrantState, Record, StoreError};
 use serde_json::{Map, Value as Json};
 
 use super::{Server, ids};
@@ -62,9 +63,17 @@ async fn keep_as(
         kind: kind.to_owned(),
         user_id,
         expires,
+        family: None,
+        is_used: false,
         body,
     };
     server.store.put_grant(&grant).await
+}
+
+/// Whether a person's sign-ins up to `since` were revoked: a new password ends what the old one began.
+fn is_revoked(user: &Record, since: Timestamp) -> bool {
+    let valid_from = user.text("signInSessionsValidFromDateTime").and_then(parse_instant).map(Timestamp);
+    valid_from.is_some_and(|valid_from| since <= valid_from)
 }
 
 /// The grant that a handle stands for.
