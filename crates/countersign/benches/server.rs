@@ -21,7 +21,7 @@ use tempfile::TempDir;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Connections of the load, each with one request at a time.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 256;
 /// How long each load lasts.
 const LOAD: Duration = Duration::from_secs(8);
 /// Rows of the big list.
@@ -139,19 +139,30 @@ async fn load(server: &Server, authority: &Path, path: &str, form: &str) -> Outc
     Ok(Load { answers, cpu: cpu_of(pid)?.checked_sub(cpu).unwrap(), wall: start.elapsed() })
 }
 
-/// Signatures per second of one core, with nothing around them.
+/// Signatures per CPU-second, with nothing around them. On all cores at once, as under the load: cores that are two threads
+/// of one are slower together, and a rate of an otherwise idle machine would be another machine's.
 fn raw_rate(algorithm: Algorithm) -> Outcome<f64> {
     let (from, until) = (Timestamp(0), Timestamp(40_000 * DAY));
     let (key, _) = SigningKey::generate(algorithm, "bench", from, until)?;
     let message = [b'x'; 900];
+    let cores = std::thread::available_parallelism()?.get();
     let mut best = 0.0_f64;
     for _ in 0..5 {
-        let (start, mut count) = (Instant::now(), 0);
-        while start.elapsed() < Duration::from_millis(400) {
-            std::hint::black_box(key.sign_bytes(&message)?);
-            count += 1;
-        }
-        best = best.max(f64::from(count) / start.elapsed().as_secs_f64());
+        let (start, cpu) = (Instant::now(), cpu_of(std::process::id())?);
+        let signed: u32 = std::thread::scope(|scope| {
+            let sign = || {
+                let mut count = 0;
+                while start.elapsed() < Duration::from_secs(1) {
+                    std::hint::black_box(key.sign_bytes(&message).expect("a signature"));
+                    count += 1;
+                }
+                count
+            };
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(sign)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a count")).sum()
+        });
+        let spent = cpu_of(std::process::id())?.checked_sub(cpu).ok_or("time went backwards")?;
+        best = best.max(f64::from(signed) / spent.as_secs_f64());
     }
     Ok(best)
 }
@@ -226,11 +237,11 @@ async fn oidc_provider(algorithm: Algorithm) -> Outcome<Option<Load>> {
 
 /// Rows as the server would have made them, by the database itself: a million requests would take too long.
 fn seed(is_postgres: bool) -> [String; 2] {
-    let (series, id, us) = if is_postgres {
+    let (series, id, time) = if is_postgres {
         (
-            format!("generate_series(1, {ROWS}) as n(i)"),
+            format!("generate_series(cast(1 as bigint), {ROWS}) as n(i)"),
             "lpad(to_hex((i * 2654435761) % 4294967296), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(i), 12, '0')",
-            "1780000000000000 + i * 1000000",
+            "to_char(to_timestamp(1780000000 + i) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
         )
     } else {
         (
@@ -238,7 +249,7 @@ fn seed(is_postgres: bool) -> [String; 2] {
                 "(with recursive n(i) as (select 1 union all select i + 1 from n where i < {ROWS}) select i from n)"
             ),
             "printf('%08x-0000-4000-8000-%012x', (i * 2654435761) % 4294967296, i)",
-            "1780000000000000 + i * 1000000",
+            "strftime('%Y-%m-%dT%H:%M:%SZ', 1780000000 + i, 'unixepoch')",
         )
     };
     let level = "case when i % 50 = 0 then 'high' when i % 10 = 0 then 'medium' else 'low' end";
@@ -246,9 +257,9 @@ fn seed(is_postgres: bool) -> [String; 2] {
         "insert into risky_service_principal (tenant_id, id, version, app_id, display_name, risk_level, risk_state, \
          risk_last_updated_us, body) select $1, id, 1, id, 'principal', level, 'atrisk', us, \
          '{{\"id\":\"' || id || '\",\"appId\":\"' || id || '\",\"displayName\":\"Principal\",\"isEnabled\":true,\
-         \"isProcessing\":false,\"riskDetail\":\"none\",\"riskLastUpdatedDateTime\":\"2026-05-02T13:06:51.045137Z\",\
+         \"isProcessing\":false,\"riskDetail\":\"none\",\"riskLastUpdatedDateTime\":\"' || time || '\",\
          \"riskLevel\":\"' || level || '\",\"riskState\":\"atRisk\",\"servicePrincipalType\":\"Application\"}}' \
-         from (select i, {id} as id, {level} as level, {us} as us from {series}) as rows"
+         from (select {id} as id, {level} as level, (1780000000 + i) * 1000000 as us, {time} as time from {series}) as rows"
     );
     let principals = format!(
         "insert into service_principal (tenant_id, id, version, app_id, display_name, service_principal_type, \

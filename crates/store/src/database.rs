@@ -172,11 +172,12 @@ impl Database {
         }
     }
 
-    /// A connection to read with.
+    /// A connection to read with. The wait for one is on the heap, here and below: it would make every future around it four
+    /// kilobytes larger, and futures are copied on their way through a router.
     pub(crate) async fn read(&self) -> Result<Session, StoreError> {
         Ok(match self {
-            Database::Sqlite { readers, .. } => Session::Sqlite(readers.acquire().await?),
-            Database::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+            Database::Sqlite { readers, .. } => Session::Sqlite(Box::pin(readers.acquire()).await?),
+            Database::Postgres(pool) => Session::Postgres(Box::pin(pool.acquire()).await?),
         })
     }
 
@@ -185,9 +186,9 @@ impl Database {
         Ok(match self {
             // Takes the write lock at once: a transaction that reads first and writes later could not get it.
             Database::Sqlite { writer, .. } => {
-                Session::SqliteTransaction(writer.begin_with("begin immediate").await?)
+                Session::SqliteTransaction(Box::pin(writer.begin_with("begin immediate")).await?)
             }
-            Database::Postgres(pool) => Session::PostgresTransaction(pool.begin().await?),
+            Database::Postgres(pool) => Session::PostgresTransaction(Box::pin(pool.begin()).await?),
         })
     }
 

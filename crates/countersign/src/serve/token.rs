@@ -13,7 +13,7 @@ use countersign_token::assertion::{self, Authentication, Context};
 use countersign_token::claims::{self, AccessToken, ClientIds, V1_ISSUER_BASE};
 use countersign_token::keys::{Algorithm, SigningKey, TokenType};
 use countersign_token::refusal::Refusal;
-use countersign_token::request::{Endpoint, Grant, TokenRequest};
+use countersign_token::request::{self, Endpoint, Grant, TokenRequest};
 use countersign_token::{federated, resource};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -117,7 +117,10 @@ async fn issue(
     server.limits.token(client_id).map_err(|_| Refusal::throttled())?;
     let scope = server.store.scope(&tenant);
     let hash = |secret: &[u8]| server.store.master_key().hash(secret);
-    let audiences = audiences(call, &tenant);
+    let audiences = match request.credential {
+        request::Credential::Assertion(_) => audiences(call, &tenant),
+        _ => Vec::new(),
+    };
     let found = server.store.client(&scope, client_id).await.map_err(transient)?;
     let authentication = {
         let context = Context { now: call.now, audiences: &audiences, hash: &hash };
@@ -135,7 +138,11 @@ async fn issue(
         Grant::ClientCredentials => {
             client_credentials(server, call, request, &tenant, &client, attempt).await
         }
-        _ => super::people::exchange::exchange(server, call, request, &tenant, &client, attempt).await,
+        // On the heap, as everything that most requests do not come to: a large future is copied with every request.
+        _ => {
+            Box::pin(super::people::exchange::exchange(server, call, request, &tenant, &client, attempt))
+                .await
+        }
     }
 }
 
@@ -197,10 +204,11 @@ async fn settle(
             Credential::Certificate { key_id, thumbprint: thumbprint_hex }
         }
         Authentication::NeedsIssuerKeys { issuer, kid, assertion } => {
-            let keys = server.issuers.keys(&issuer, kid.as_deref(), now).await.map_err(|error| {
-                log::error("federation", &format!("cannot get the keys of `{issuer}`: {error:#}"));
-                Refusal::federated_issuer(&issuer)
-            })?;
+            let keys =
+                Box::pin(server.issuers.keys(&issuer, kid.as_deref(), now)).await.map_err(|error| {
+                    log::error("federation", &format!("cannot get the keys of `{issuer}`: {error:#}"));
+                    Refusal::federated_issuer(&issuer)
+                })?;
             let credential = federated::verify(&assertion, client, &keys, now)?;
             Credential::Federated { id: credential.id.clone() }
         }
@@ -429,7 +437,8 @@ fn unavailable(call: &TokenCall<'_>) -> Response<Body> {
 }
 
 fn respond(status: StatusCode, body: &Json, attempt: &Attempt, call: &TokenCall<'_>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+    // Written at once; the `Display` of JSON takes the long way through a formatter.
+    let mut response = Response::new(Body::from(serde_json::to_vec(body).unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
