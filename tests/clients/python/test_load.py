@@ -82,6 +82,22 @@ async def test_the_risky_service_principals(loaded: Loaded):
         assert one.is_enabled == expected["isEnabled"] and one.is_processing is False
 
 
+async def test_what_the_logs_show_as_remediated_is_no_risk(loaded: Loaded):
+    """One identity of the simulation lost its stolen credential: it is no risk any more."""
+    remediated = {id: one for id, one in loaded.analysis.risky.items() if one["riskState"] == "remediated"}
+    assert remediated
+    found = await loaded.risky()
+    for id, expected in remediated.items():
+        assert (found[id]["riskState"], found[id]["riskLevel"]) == ("remediated", expected["riskLevel"])
+
+
+async def test_when_a_risk_changed(loaded: Loaded):
+    found = await loaded.risky()
+    for id, expected in loaded.analysis.risky.items():
+        changed = found[id]["riskLastUpdatedDateTime"]
+        assert instant(changed) == instant(expected["riskLastUpdatedDateTime"]), id
+
+
 async def test_the_detections(loaded: Loaded):
     builder = loaded.graph.identity_protection.service_principal_risk_detections
     found = {one.id: one for one in await listed(builder)}
@@ -166,8 +182,8 @@ async def test_logs_grow(loaded: Loaded, tmp_path: Path):
             grown = Loaded(server, graph, found)
             risky, detections = await grown.risky(), await grown.detections()
     assert risky.keys() >= found.risky.keys()
-    for id, expected in found.open.items():
-        assert (risky[id]["riskLevel"], risky[id]["riskState"]) == (expected["riskLevel"], "atRisk")
+    for id, expected in found.risky.items():
+        assert (risky[id]["riskLevel"], risky[id]["riskState"]) == (expected["riskLevel"], expected["riskState"])
     assert detections.keys() >= found.detections.keys()
 
 

@@ -9,17 +9,21 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use countersign_detection::detector::RiskyPrincipal;
 use countersign_detection::graph::service_principal_risk_detection;
-use countersign_detection::risk::RiskEvent;
+use countersign_detection::risk::Risk;
 use countersign_model::finding::Finding;
-use countersign_model::risk::RiskState;
+use countersign_model::risk::{RiskLevel, RiskState};
+use countersign_model::time::Timestamp;
 use countersign_store::entity::{
     RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
-use countersign_store::{Record, Scoped, Store};
+use countersign_store::{Listing, Record, Scoped, Store};
 use serde_json::{Map, Value as Json};
 
 use super::graph::risk::{history_item, risk_of};
 use super::{directory, init};
+
+/// Detections of one identity that are read at a time.
+const DETECTIONS_PAGE: usize = 500;
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -99,37 +103,101 @@ async fn load_principal(
             loaded.known += 1;
         }
     }
-    let Some(newest) = fresh.iter().map(|finding| finding.updated).max() else { return Ok(()) };
-    let level = fresh.iter().map(|finding| finding.level).max().unwrap_or_default();
     let id = principal.graph.id.to_ascii_lowercase();
     let before = scoped.get(&RISKY_SERVICE_PRINCIPAL, &id).await?;
-    let record = if let Some(record) = before {
+    let known = before.as_ref().map(risk_of).unwrap_or_default();
+    let others = open_elsewhere(scoped, &id, principal).await?;
+    let Some(risk) = taken_over(&known, &principal.risk, Fresh::of(&fresh), others) else { return Ok(()) };
+    let mut record = if let Some(record) = before {
         record
     } else {
         let body = risky_body(scoped, principal).await?;
         scoped.insert(&RISKY_SERVICE_PRINCIPAL, body).await?
     };
-    let mut risk = risk_of(&record);
-    let (old_level, old_state) = (risk.level, risk.state);
-    // A new finding can raise an open risk; it does not lower one that is higher.
-    let level = if risk.state == RiskState::AtRisk { level.max(risk.level) } else { level };
-    risk.apply(&RiskEvent::Findings(level), newest);
-    if (risk.level, risk.state) == (old_level, old_state) {
-        return Ok(());
-    }
-    let mut record = record;
     record.body.insert("riskLevel".into(), risk.level.as_str().into());
     record.body.insert("riskState".into(), risk.state.as_str().into());
     record.body.insert("riskDetail".into(), "none".into());
-    record.body.insert("riskLastUpdatedDateTime".into(), newest.to_string().into());
+    record.body.insert("riskLastUpdatedDateTime".into(), risk.updated.to_string().into());
     let record: Record = scoped.update(&RISKY_SERVICE_PRINCIPAL, record).await?;
     let mut types: Vec<String> =
         fresh.iter().map(|finding| finding.risk_event_type.as_str().to_owned()).collect();
     types.sort();
     types.dedup();
-    scoped.insert(&RISK_HISTORY, history_item(&record, None, &types, newest)?).await?;
+    scoped.insert(&RISK_HISTORY, history_item(&record, None, &types, risk.updated)?).await?;
     loaded.principals += 1;
     Ok(())
+}
+
+/// Findings of an identity that the server did not have, or that have grown.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    /// The highest among them.
+    level: RiskLevel,
+    /// When the newest was detected.
+    detected: Timestamp,
+}
+
+impl Fresh {
+    fn of(findings: &[&Finding]) -> Option<Self> {
+        let level = findings.iter().map(|finding| finding.level).max()?;
+        let detected = findings.iter().map(|finding| finding.detected).max()?;
+        Some(Fresh { level, detected })
+    }
+}
+
+/// The risk that the server knows, after an analysis; `None` where the analysis changes nothing. The analysis has replayed
+/// what ended a risk as well as what began it, so its word is taken as it is, with two exceptions: an administrator's
+/// decision holds against findings that it was about, and an open risk is neither lowered nor ended by an analysis
+/// that did not see all of it. `others` is the highest level of open detections that the analysis does not know.
+fn taken_over(known: &Risk, analysed: &Risk, fresh: Option<Fresh>, others: RiskLevel) -> Option<Risk> {
+    let mut risk = known.clone();
+    risk.updated = analysed.updated.max(known.updated);
+    match (known.state, fresh) {
+        (RiskState::ConfirmedCompromised, _) | (RiskState::Dismissed | RiskState::ConfirmedSafe, None) => {
+            return None;
+        }
+        (RiskState::Dismissed | RiskState::ConfirmedSafe, Some(fresh))
+            if analysed.state == RiskState::AtRisk =>
+        {
+            risk.updated = fresh.detected.max(known.updated);
+            (risk.level, risk.state) = (fresh.level, RiskState::AtRisk);
+        }
+        // Logs of earlier days, or the same ones again.
+        (_, None) if analysed.updated <= known.updated => return None,
+        _ => {
+            let is_open = known.state == RiskState::AtRisk && analysed.state == RiskState::AtRisk;
+            let open = if is_open { known.level.max(others) } else { others };
+            let is_ended = open == RiskLevel::None && analysed.state != RiskState::AtRisk;
+            risk.level = analysed.level.max(open);
+            risk.state = if is_ended { analysed.state } else { RiskState::AtRisk };
+        }
+    }
+    ((risk.level, risk.state) != (known.level, known.state)).then_some(risk)
+}
+
+/// The highest level among open detections of an identity that the analysis does not know.
+async fn open_elsewhere(scoped: &mut Scoped, id: &str, principal: &RiskyPrincipal) -> Result<RiskLevel> {
+    let mut highest = RiskLevel::None;
+    let mut token = None;
+    loop {
+        let listing = Listing {
+            within: vec![("service_principal_id", id)],
+            top: DETECTIONS_PAGE,
+            skip_token: token.as_deref(),
+            ..Listing::default()
+        };
+        let page = scoped.list(&SERVICE_PRINCIPAL_RISK_DETECTION, &listing).await?;
+        for detection in &page.records {
+            let is_known = principal.findings.iter().any(|known| known.eq_ignore_ascii_case(&detection.id));
+            if !is_known && detection.text("riskState") == Some("atRisk") {
+                highest = highest.max(risk_of(detection).level);
+            }
+        }
+        token = page.skip_token;
+        if token.is_none() {
+            return Ok(highest);
+        }
+    }
 }
 
 /// The identity as the directory has it, or as the logs showed it.
@@ -170,4 +238,93 @@ async fn store_detection(scoped: &mut Scoped, mut body: Map<String, Json>) -> Re
     known.body = body;
     scoped.update(&SERVICE_PRINCIPAL_RISK_DETECTION, known).await?;
     Ok(is_open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_detection::risk::RiskEvent;
+    use countersign_model::time::DAY;
+
+    fn risk(level: RiskLevel, state: RiskState, day: i64) -> Risk {
+        let mut risk = Risk::default();
+        (risk.level, risk.state, risk.updated) = (level, state, Timestamp(day * DAY));
+        risk
+    }
+
+    fn at_risk(level: RiskLevel, day: i64) -> Risk {
+        risk(level, RiskState::AtRisk, day)
+    }
+
+    fn ended(state: RiskState, day: i64) -> Risk {
+        risk(RiskLevel::None, state, day)
+    }
+
+    fn fresh(level: RiskLevel, day: i64) -> Fresh {
+        Fresh { level, detected: Timestamp(day * DAY) }
+    }
+
+    #[test]
+    fn what_an_analysis_means_for_a_known_risk() {
+        use RiskLevel::{High, Low, Medium, None as NoLevel};
+        use RiskState::{ConfirmedCompromised, Dismissed, Remediated};
+        let nothing = Risk::default();
+        for (what, known, analysed, fresh, others, expected) in [
+            (
+                "a first risk",
+                nothing.clone(),
+                at_risk(High, 3),
+                Some(fresh(High, 3)),
+                NoLevel,
+                Some((High, 3)),
+            ),
+            ("the same again", at_risk(High, 3), at_risk(High, 3), None, NoLevel, None),
+            ("more of the same", at_risk(High, 3), at_risk(High, 3), Some(fresh(High, 5)), NoLevel, None),
+            ("a lower one beside it", at_risk(High, 3), at_risk(Low, 5), Some(fresh(Low, 5)), NoLevel, None),
+            (
+                "a higher one",
+                at_risk(Low, 3),
+                at_risk(High, 5),
+                Some(fresh(High, 5)),
+                NoLevel,
+                Some((High, 5)),
+            ),
+            ("earlier logs", ended(Remediated, 9), at_risk(High, 3), None, NoLevel, None),
+            ("dismissed", ended(Dismissed, 9), at_risk(High, 3), None, NoLevel, None),
+            (
+                "found anew",
+                ended(Dismissed, 9),
+                at_risk(High, 3),
+                Some(fresh(Medium, 8)),
+                NoLevel,
+                Some((Medium, 9)),
+            ),
+            (
+                "confirmed",
+                risk(High, ConfirmedCompromised, 2),
+                ended(Remediated, 9),
+                Some(fresh(Low, 3)),
+                NoLevel,
+                None,
+            ),
+            ("open elsewhere", at_risk(High, 3), ended(Remediated, 9), None, Medium, Some((Medium, 9))),
+        ] {
+            let found = taken_over(&known, &analysed, fresh, others);
+            let expected = expected.map(|(level, day)| (level, RiskState::AtRisk, Timestamp(day * DAY)));
+            assert_eq!(found.map(|risk| (risk.level, risk.state, risk.updated)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_risk_that_the_logs_show_as_ended_is_ended() {
+        let analysed = ended(RiskState::Remediated, 9);
+        for known in [Risk::default(), at_risk(RiskLevel::High, 3), ended(RiskState::Dismissed, 4)] {
+            let mut after =
+                taken_over(&known, &analysed, Some(fresh(RiskLevel::High, 3)), RiskLevel::None).unwrap();
+            assert_eq!((after.level, after.state), (RiskLevel::None, RiskState::Remediated));
+            assert_eq!(after.updated, Timestamp(9 * DAY));
+            after.apply(&RiskEvent::Findings(RiskLevel::Low), Timestamp(10 * DAY));
+            assert_eq!(after.state, RiskState::AtRisk, "and a finding opens it again");
+        }
+    }
 }
