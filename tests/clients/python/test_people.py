@@ -732,6 +732,22 @@ async def test_records_of_people(beta: GraphServiceClient, contoso: Tenant, brow
     assert tokens["refresh_token"] not in text
 
 
+async def test_refusals_of_people_are_no_sign_ins_of_a_service_principal(
+    server: Server, beta: GraphServiceClient, contoso: Tenant, browser: Browser
+):
+    """Detections would take a device that waits for a workload that fails."""
+    refused = [poll(browser, contoso, device_flow(browser, contoso)), refresh(browser.http, contoso, "of nobody")]
+    expected = {response.json()["trace_id"] for response in refused}
+
+    async def ids(kind: str) -> set[str | None]:
+        own = f"signInEventTypes/any(t: t eq '{kind}') and appId eq '{TOOLS}'"
+        return {record.id for record in await listed(beta.audit_logs.sign_ins, filter=own)}
+
+    found = await graphs.eventually(lambda: ids("nonInteractiveUser"), lambda found: expected <= found, 5)
+    assert expected <= found
+    assert not await ids("servicePrincipal")
+
+
 async def test_v1_has_the_interactive_ones(
     graph: GraphServiceClient, contoso: Tenant, browser: Browser, operator: Person
 ):

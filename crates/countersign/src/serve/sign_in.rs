@@ -65,6 +65,8 @@ pub(crate) struct Attempt {
     pub(crate) proof: ClientProof,
     pub(crate) credential: Credential,
     pub(crate) token_id: Option<String>,
+    /// Whether the grant is one of people's: its record is theirs also where nobody knows who it was.
+    pub(crate) is_of_people: bool,
     pub(crate) person: Option<Person>,
     /// Members of the answer beside the token: `refresh_token`, `id_token`, `scope`.
     pub(crate) extra: Map<String, Json>,
@@ -154,6 +156,7 @@ impl Attempt {
             proof: ClientProof::Public,
             credential: Credential::None,
             token_id: None,
+            is_of_people: false,
             person: None,
             extra: Map::new(),
             time: call.now,
@@ -206,6 +209,8 @@ impl Attempt {
         match (&self.person, &self.credential) {
             (Some(person), _) if person.is_interactive => "interactiveUser",
             (Some(_), _) => "nonInteractiveUser",
+            // A device that waits or a refresh token that has ended: nobody sat there.
+            (None, _) if self.is_of_people => "nonInteractiveUser",
             (None, Credential::ManagedIdentity) => "managedIdentity",
             (None, _) => "servicePrincipal",
         }
@@ -234,7 +239,7 @@ impl Attempt {
             app_id: &self.client_id,
             app_owner_tenant_id: self.owner_tenant_id.as_deref(),
             applied_conditional_access_policies: [],
-            authentication_protocol: if person.is_some() { "oAuth2" } else { "none" },
+            authentication_protocol: if person.is_some() || self.is_of_people { "oAuth2" } else { "none" },
             autonomous_system_number: self.autonomous_system,
             client_app_used: None,
             client_credential_type: self.credential.kind(),

@@ -104,6 +104,7 @@ async fn issue(
         Grant::ClientCredentials | Grant::Other(_) => find_tenant(server, call, attempt).await?,
         // People's scripts name no tenant unless told to: with one tenant there is no doubt which is meant.
         _ => {
+            attempt.is_of_people = true;
             let tenant = super::people::authorize::tenant_of(server, call.tenant, call.now).await?;
             attempt.tenant(&tenant);
             tenant
