@@ -125,6 +125,8 @@ pub struct Resource {
     pub account_enabled: bool,
     /// Enabled application roles: id and value.
     pub app_roles: HashMap<String, String>,
+    /// Values of its delegated permissions, spelled as it declares them.
+    pub scopes: Vec<String>,
     /// Names under which it is asked for.
     pub names: Vec<String>,
 }

@@ -381,6 +381,12 @@ impl Scoped {
             .filter(|role| role.get("isEnabled").and_then(Json::as_bool).unwrap_or(true))
             .map(|role| (text(role, "id").to_ascii_lowercase(), text(role, "value")))
             .collect();
+        let scopes = principal
+            .list("oauth2PermissionScopes")
+            .iter()
+            .filter_map(|scope| scope.get("value").and_then(Json::as_str))
+            .map(str::to_owned)
+            .collect();
         let version = principal.body.get("_accessTokenVersion").and_then(Json::as_i64);
         Ok(Some(Resource {
             app_id: principal.text("appId").unwrap_or_default().to_owned(),
@@ -390,6 +396,7 @@ impl Scoped {
             assignment_required: principal.flag("appRoleAssignmentRequired").unwrap_or(false),
             account_enabled: principal.flag("accountEnabled").unwrap_or(false),
             app_roles,
+            scopes,
             names: texts(principal.list("servicePrincipalNames")),
             id: principal.id,
         }))

@@ -365,6 +365,7 @@ mod tests {
             assignment_required: false,
             account_enabled: true,
             app_roles: std::collections::HashMap::new(),
+            scopes: Vec::new(),
             names: Vec::new(),
         };
         assert_eq!(audience(&resource, "api://x/"), "api://x/");

@@ -557,6 +557,27 @@ def test_msal_refreshes(server: Server, contoso: Tenant, browser: Browser, opera
     assert claims(logs["access_token"])["oid"] == operator.id
 
 
+def test_msal_keeps_a_token(server: Server, contoso: Tenant, browser: Browser, operator: Person):
+    """Entra's answer names scopes as they were asked for; without that every call of a script goes to the server."""
+    app = public(server, contoso)
+    flow = app.initiate_device_flow([READ_RISK])
+    browser.connect(flow["user_code"], operator)
+    first = app.acquire_token_by_device_flow(flow)
+    [account] = app.get_accounts()
+    assert app.acquire_token_silent([READ_RISK], account)["access_token"] == first["access_token"]
+
+
+def test_the_older_endpoint_names_scopes_without_their_resource(contoso: Tenant, browser: Browser, operator: Person):
+    request = Authorization(contoso)
+    fields = {
+        "grant_type": "authorization_code", "client_id": TOOLS, "code": request.code(browser, operator),
+        "redirect_uri": REDIRECT, "code_verifier": request.verifier, "resource": "https://graph.microsoft.com",
+    }
+    answer = browser.http.post(f"/{contoso.id}/oauth2/token", data=fields).json()
+    assert answer["resource"] == "https://graph.microsoft.com"
+    assert answer["scope"].split() == claims(answer["access_token"])["scp"].split()
+
+
 def test_a_refresh_token_is_good_once(contoso: Tenant, browser: Browser, operator: Person):
     token = Authorization(contoso).tokens(browser, operator)["refresh_token"]
     fields = {"scope": f"{EVERYTHING} offline_access"}
@@ -686,6 +707,13 @@ async def test_a_role_that_is_taken_away_is_gone_at_once(
     with pytest.raises(ODataError) as error:
         await client.identity_protection.risky_service_principals.get()
     assert error.value.response_status_code == 403
+
+
+async def test_scopes_in_other_letters(server: Server, contoso: Tenant, browser: Browser, reader: Person):
+    """Entra's tokens name scopes as they are defined."""
+    token = Authorization(contoso, scope=READ_RISK.lower()).tokens(browser, reader)["access_token"]
+    assert claims(token)["scp"] == "IdentityRiskyServicePrincipal.Read.All"
+    await by_person(server, token).identity_protection.risky_service_principals.get()
 
 
 def test_scopes_that_nobody_consented_to(server: Server, contoso: Tenant, browser: Browser, operator: Person):

@@ -10,7 +10,7 @@ use countersign_token::claims::{self, AccessToken, ClientIds, IdToken, UserPart,
 use countersign_token::keys::TokenType;
 use countersign_token::pkce;
 use countersign_token::refusal::Refusal;
-use countersign_token::request::{Grant, TokenRequest};
+use countersign_token::request::{Endpoint, Grant, TokenRequest};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -58,17 +58,17 @@ pub(crate) async fn exchange(
         }
         _ => split(text(&grant.body, "scope").unwrap_or_default()),
     };
-    let requested = if wanted.0.is_empty() { DEFAULT_RESOURCE.to_owned() } else { wanted.0 };
-    let resource = token::find_resource(server, tenant, &requested, attempt).await?;
+    let requested = if wanted.0.is_empty() { DEFAULT_RESOURCE } else { &wanted.0 };
+    let resource = token::find_resource(server, tenant, requested, attempt).await?;
     let Some(principal) = &client.principal else {
         return Err(Refusal::missing_principal(&client.app_id, &tenant.id));
     };
     let granted =
         scoped.delegated_scopes(&principal.id, &resource.id, &user.id).await.map_err(token::transient)?;
     drop(scoped);
-    let scopes = consented(client, &wanted.1, &granted)?;
+    let scopes = consented(client, &wanted.1, &as_declared(granted, &resource))?;
     let issued =
-        issue(server, call, tenant, client, &resource, &requested, &user, &roles, &scopes, attempt).await?;
+        issue(server, call, tenant, client, &resource, requested, &user, &roles, &scopes, attempt).await?;
     let asked: Vec<String> = text(&grant.body, "scope")
         .unwrap_or_default()
         .split_whitespace()
@@ -76,7 +76,9 @@ pub(crate) async fn exchange(
         .map(str::to_owned)
         .collect();
     let asks = |scope: &str| asked.iter().any(|own| own == scope);
-    attempt.extra.insert("scope".into(), scopes.join(" ").into());
+    // The v1.0 endpoint says the resource in a member of its own.
+    let prefix = if call.endpoint == Endpoint::V1 { "" } else { &wanted.0 };
+    attempt.extra.insert("scope".into(), answered(prefix, &wanted.1, &scopes).into());
     if asks("openid") {
         let id_token = id_token(server, call, tenant, client, &user, &grant.body, attempt).await?;
         attempt.extra.insert("id_token".into(), id_token.into());
@@ -217,12 +219,44 @@ fn consented(client: &Client, wanted: &[String], granted: &[String]) -> Result<V
         if !of_resource.iter().all(|scope| has(&scope)) {
             return Err(Refusal::consent_required(&client.app_id, &client.display_name));
         }
-        of_resource.into_iter().cloned().collect()
+        granted
+            .iter()
+            .filter(|own| of_resource.iter().any(|scope| scope.eq_ignore_ascii_case(own)))
+            .cloned()
+            .collect()
     };
     if scopes.is_empty() {
         return Err(Refusal::consent_required(&client.app_id, &client.display_name));
     }
     Ok(scopes)
+}
+
+/// Scopes spelled as the resource declares them: a grant may have been written in other letters, and so may a request, but
+/// who reads a token compares letter by letter.
+fn as_declared(granted: Vec<String>, resource: &Resource) -> Vec<String> {
+    let declared = |scope: String| {
+        let own = resource.scopes.iter().find(|own| own.eq_ignore_ascii_case(&scope));
+        own.cloned().unwrap_or(scope)
+    };
+    granted.into_iter().map(declared).collect()
+}
+
+/// The member `scope` of the answer (RFC 6749 section 5.1): what was asked for in the client's own words, since MSAL finds a
+/// token again by them. Behind `.default` stands what it came to. `resource` is empty where the client named none, and
+/// then scopes have no prefix either.
+fn answered(resource: &str, wanted: &[String], scopes: &[String]) -> String {
+    let (of_openid, of_resource): (Vec<&str>, Vec<&str>) =
+        wanted.iter().map(String::as_str).partition(|scope| OF_OPENID.contains(scope));
+    let is_default = of_resource.is_empty() || of_resource.contains(&".default");
+    let of_resource =
+        if is_default { scopes.iter().map(String::as_str).chain(of_resource).collect() } else { of_resource };
+    let of_resource = of_resource.iter().map(|scope| match resource {
+        "" => (*scope).to_owned(),
+        resource => format!("{resource}/{scope}"),
+    });
+    // As in Entra's answers, `offline_access` is said by the refresh token alone.
+    let of_openid = of_openid.into_iter().filter(|scope| *scope != "offline_access").map(str::to_owned);
+    of_openid.chain(of_resource).collect::<Vec<_>>().join(" ")
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a token says has that many sources")]
@@ -308,4 +342,28 @@ async fn id_token(
 fn client_info(user: &Record, tenant: &Tenant) -> String {
     let info = json!({ "uid": user.id, "utid": tenant.id }).to_string();
     URL_SAFE_NO_PAD.encode(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_names_scopes_as_they_were_asked_for() {
+        let granted = ["Mail.Read".to_owned(), "User.Read".to_owned()];
+        for (asked, expected) in [
+            ("https://graph.microsoft.com/user.read", "https://graph.microsoft.com/user.read"),
+            (
+                "https://graph.microsoft.com/User.Read openid profile offline_access",
+                "openid profile https://graph.microsoft.com/User.Read",
+            ),
+            ("User.Read openid", "openid User.Read"),
+            ("api://shop//read", "api://shop//read"),
+            ("openid", "openid Mail.Read User.Read"),
+            ("api://shop/.default", "api://shop/Mail.Read api://shop/User.Read api://shop/.default"),
+        ] {
+            let (resource, scopes) = split(asked);
+            assert_eq!(answered(&resource, &scopes, &granted), expected, "{asked}");
+        }
+    }
 }
