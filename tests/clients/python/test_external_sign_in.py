@@ -83,6 +83,12 @@ async def test_a_person_signs_in(setting: Setting, browser: Browser):
     assert (await graph.me.get()).user_principal_name == setting.person.name
 
 
+def test_browsers_may_follow_the_button(setting: Setting, browser: Browser):
+    """Chromium holds the redirects of a form to `form-action`: it would not go to the provider."""
+    page = browser.open(setting.request.url)
+    assert setting.provider.url in page.policy["form-action"]
+
+
 def test_an_address_in_other_letters(setting: Setting, browser: Browser):
     assert return_as(setting, browser, setting.person.name.upper()).answer["code"]
 

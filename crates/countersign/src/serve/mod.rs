@@ -55,6 +55,8 @@ pub(crate) struct Server {
     pub(crate) tenants: tenants::Tenants,
     pub(crate) issuers: issuers::Issuers,
     pub(crate) used: token::UsedAssertions,
+    /// Another provider of sign-in for people.
+    pub(crate) provider: people::external::Provider,
     /// Networks and countries of addresses.
     pub(crate) addresses: IpTable,
     /// The port that was bound.
@@ -87,6 +89,7 @@ async fn serve(config: Config) -> Result<()> {
         tenants: tenants::Tenants::default(),
         issuers: issuers::Issuers::new(&config)?,
         used: token::UsedAssertions::default(),
+        provider: people::external::Provider::default(),
         addresses: IpTable::embedded(),
         port: AtomicU16::new(config.listen.port()),
         store,

@@ -148,7 +148,7 @@ pub(super) async fn begin_sign_in(
     now: Timestamp,
 ) -> Response<Body> {
     let hint = text(&body, "login_hint").unwrap_or_default().to_owned();
-    let form_action = text(&body, "redirect_uri").map(origin).unwrap_or_default();
+    let form_action = form_action(server, &body).await;
     let handle = match keep(server, SIGN_IN, &tenant.id, None, now.plus(SIGN_IN_LIFE), body).await {
         Ok(handle) => handle,
         Err(error) => return broken(&error),
@@ -162,6 +162,15 @@ pub(super) async fn begin_sign_in(
         form_action: &form_action,
         external: server.config.oidc.as_ref().map(|oidc| oidc.label.as_str()),
     })
+}
+
+/// Where the forms of a sign-in may lead: to the client, and to the other provider.
+async fn form_action(server: &Server, sign_in: &Map<String, Json>) -> String {
+    let client = text(sign_in, "redirect_uri").map(origin).unwrap_or_default();
+    match super::external::origin(server).await {
+        Some(provider) => format!("{client} {provider}"),
+        None => client,
+    }
 }
 
 fn broken(error: &anyhow::Error) -> Response<Body> {
@@ -242,7 +251,7 @@ async fn ask(
         Ok(None) => return expired(),
         Err(error) => return broken(&error.into()),
     };
-    let form_action = text(&sign_in.body, "redirect_uri").map(origin).unwrap_or_default();
+    let form_action = form_action(server, &sign_in.body).await;
     let page = SignIn {
         tenant: &tenant.display_name,
         client: text(&sign_in.body, "client_name").unwrap_or_default(),

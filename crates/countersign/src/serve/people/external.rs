@@ -1,5 +1,8 @@
 //! Sign-in with another provider (`OpenID` Connect): it says who the person is, the directory says what they may.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -22,6 +25,41 @@ const EXTERNAL: &str = "external_sign_in";
 const COOKIE: &str = "__Host-countersign-browser";
 /// How far clocks may differ.
 const LEEWAY: i64 = 300 * SECOND;
+
+/// How long a page of ours waits to learn where the provider's is.
+const DISCOVERY_TIME: Duration = Duration::from_secs(2);
+
+/// Where the other provider's page is: its origin, as its discovery document said last.
+#[derive(Default)]
+pub(crate) struct Provider {
+    origin: Mutex<Option<String>>,
+}
+
+impl Provider {
+    fn known(&self) -> Option<String> {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn learn(&self, endpoint: &str) -> String {
+        let origin = authorize::origin(endpoint);
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(origin.clone());
+        origin
+    }
+}
+
+/// The origin that the button of the other provider leads to. It need not be the issuer's, which stands in for it as long
+/// as the provider cannot be asked.
+pub(super) async fn origin(server: &Server) -> Option<String> {
+    let oidc = server.config.oidc.as_ref()?;
+    if let Some(known) = server.provider.known() {
+        return Some(known);
+    }
+    let document = tokio::time::timeout(DISCOVERY_TIME, server.issuers.discover(&oidc.issuer)).await;
+    let endpoint = document.ok().and_then(Result::ok).and_then(|document| {
+        document["authorization_endpoint"].as_str().map(|endpoint| server.provider.learn(endpoint))
+    });
+    Some(endpoint.unwrap_or_else(|| authorize::origin(&oidc.issuer)))
+}
 
 /// Sends the person to the other provider.
 pub(crate) async fn begin(
@@ -58,6 +96,7 @@ async fn redirect(
     let sign_in = find(server, SIGN_IN, handle, now).await?.context("the sign-in has ended")?;
     let document = server.issuers.discover(&oidc.issuer).await?;
     let endpoint = document["authorization_endpoint"].as_str().context("no `authorization_endpoint`")?;
+    server.provider.learn(endpoint);
     let (nonce, verifier) =
         (URL_SAFE_NO_PAD.encode(ids::random::<32>()?), URL_SAFE_NO_PAD.encode(ids::random::<32>()?));
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
