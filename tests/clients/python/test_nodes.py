@@ -327,3 +327,12 @@ def test_init_leaves_a_database_in_use_alone(database: str, tmp_path: Path):
         done = Server(tmp_path, first.database).run("init", "--tenant-name", "Contoso", "--json")
         assert done.returncode == 2 and "already" in done.stderr
         assert first.contoso.id in first.done("tenant", "list")
+
+
+async def test_a_key_made_at_one_node_is_known_at_the_other(a: Node, b: Node):
+    """As when the tenant's algorithm changes: the first node that signs makes the key at once."""
+    a.server.done("tenant", "update", "--tenant", a.tenant.id, "--signing-algorithm", "ES256")
+    await asyncio.sleep(6)
+    token = await admin_token(a)
+    assert (await a.calls(token)).status_code == 200
+    assert (await b.calls(token)).status_code == 200

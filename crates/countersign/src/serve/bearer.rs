@@ -24,9 +24,12 @@ pub(crate) async fn authenticate(
     let token = bearer(headers).ok_or_else(|| ODataError::invalid_token("Access token is empty."))?;
     let invalid = |why: &str| ODataError::invalid_token(format!("Access token validation failure. {why}"));
     let unverified = Unverified::decode(token).map_err(|_| invalid("Invalid token."))?;
-    let ring = server.keys.ring();
-    let key = unverified.header().kid.as_deref().and_then(|kid| ring.find(kid, now));
-    let key = key.ok_or_else(|| invalid("Signing key is invalid."))?;
+    let kid = unverified.header().kid.as_deref().unwrap_or_default();
+    let ring = server.keys.ring_with(&server.store, kid, now).await.map_err(|error| {
+        super::log::error("keys", &format!("{error:#}"));
+        ODataError::unavailable()
+    })?;
+    let key = ring.find(kid, now).ok_or_else(|| invalid("Signing key is invalid."))?;
     let verified = unverified.verify(key.public()).map_err(|_| invalid("Invalid signature."))?;
     if !verified.is_current(now, LEEWAY) {
         return Err(ODataError::invalid_token("Lifetime validation failed, the token is expired."));

@@ -3,19 +3,24 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, Result};
-use countersign_model::time::{DAY, Timestamp};
+use countersign_model::time::{DAY, SECOND, Timestamp};
 use countersign_store::{Store, StoredKey};
 use countersign_token::keys::{Algorithm, KeyRing, RingKey, SigningKey, next_key, published_until};
+
+/// How long after the keys were read for an unknown key id they are not read for another: ids are free to make up.
+const LOOK_AGAIN: i64 = SECOND;
 
 /// The ring of keys, exchanged as a whole.
 pub(crate) struct Keys {
     ring: RwLock<Arc<KeyRing>>,
+    /// When the keys were last read because of an unknown key id.
+    looked: tokio::sync::Mutex<Timestamp>,
 }
 
 impl Keys {
     /// Loads the keys, and makes what is missing.
     pub(crate) async fn open(store: &Store, rotation_days: u32, now: Timestamp) -> Result<Self> {
-        let keys = Self { ring: RwLock::new(Arc::new(KeyRing::default())) };
+        let keys = Self { ring: RwLock::default(), looked: tokio::sync::Mutex::new(Timestamp(0)) };
         keys.rotate(store, rotation_days, now).await?;
         Ok(keys)
     }
@@ -23,6 +28,22 @@ impl Keys {
     /// The keys of this moment.
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys that know a key id, if any do. Another node may have made that key a moment ago, so before the answer is no
+    /// they are read again.
+    pub(crate) async fn ring_with(&self, store: &Store, kid: &str, now: Timestamp) -> Result<Arc<KeyRing>> {
+        let ring = self.ring();
+        if ring.find(kid, now).is_some() {
+            return Ok(ring);
+        }
+        // Whoever waits here finds what the one before has read.
+        let mut looked = self.looked.lock().await;
+        if self.ring().find(kid, now).is_none() && now.since(*looked).abs() >= LOOK_AGAIN {
+            *looked = now;
+            self.take_over(store.signing_keys(now).await.context("cannot read the signing keys")?)?;
+        }
+        Ok(self.ring())
     }
 
     /// Makes the next key where it is due, and takes over what other processes made.
@@ -57,6 +78,10 @@ impl Keys {
             }
             stored = store.signing_keys(now).await?;
         }
+        self.take_over(stored)
+    }
+
+    fn take_over(&self, stored: Vec<StoredKey>) -> Result<()> {
         let mut ring = Vec::new();
         for key in stored {
             ring.push(RingKey {
