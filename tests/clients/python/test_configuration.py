@@ -382,3 +382,13 @@ def test_many_requests_while_it_ends(fresh: Server):
     for thread in threads:
         thread.join(timeout=15)
     assert statuses and set(statuses) == {200}
+
+
+def test_connections_that_wait_for_nothing_end_at_once(fresh: Server):
+    """Every library that speaks HTTP/2 keeps one: each restart takes ten seconds."""
+    fresh.start()
+    with httpx.Client(verify=graphs.tls(fresh), http2=True, trust_env=False, base_url=fresh.authority) as kept:
+        assert kept.get(f"/{fresh.contoso.id}/v2.0/.well-known/openid-configuration").http_version == "HTTP/2"
+        begun = time.monotonic()
+        assert fresh.stop() == 0
+        assert time.monotonic() - begun < 3

@@ -28,6 +28,7 @@ mod sign_in;
 mod tenants;
 mod tls;
 mod token;
+mod under_way;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +45,10 @@ use config::{Config, RawConfig};
 
 /// How often what is due is looked after: keys, deleted objects, ended grants.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// How long no request may come, once clients were told to send no more, before the connections that are left count as idle:
+/// for what was on its way, and for the last bytes of an answer.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Everything that requests share.
 pub(crate) struct Server {
@@ -109,9 +114,13 @@ async fn serve(config: Config) -> Result<()> {
     });
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&server)));
     let managed = managed_identity::start(&server).await?;
-    tokio::spawn(stop_on_signal(handle.clone(), server.config.drain));
+    let under_way = under_way::UnderWay::default();
+    tokio::spawn(stop_on_signal(handle.clone(), under_way.clone(), server.config.drain));
     crate::output::say(&format!("listening on {}", address_of(address)));
-    let service = routes::router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
+    let counted = axum::middleware::from_fn_with_state(under_way, under_way::count);
+    let service = routes::router(Arc::clone(&server))
+        .layer(counted)
+        .into_make_service_with_connect_info::<SocketAddr>();
     // Nobody holds connections by opening them alone; the body of a request is watched by its route.
     let idle = server.config.idle;
     let mut https = axum_server::from_tcp_rustls(listener, tls)?.first_request_timeout(idle);
@@ -134,7 +143,7 @@ fn address_of(address: SocketAddr) -> String {
 }
 
 /// Lets requests that are under way end, and takes no new ones.
-async fn stop_on_signal(handle: Handle<SocketAddr>, drain: Duration) {
+async fn stop_on_signal(handle: Handle<SocketAddr>, under_way: under_way::UnderWay, drain: Duration) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -146,6 +155,9 @@ async fn stop_on_signal(handle: Handle<SocketAddr>, drain: Duration) {
         _ = interrupt.recv() => {}
     }
     handle.graceful_shutdown(Some(drain));
+    // A client that reads nothing between two requests, as most libraries do, sees no GOAWAY and keeps its connection.
+    under_way.quiet_for(QUIET).await;
+    handle.shutdown();
 }
 
 async fn housekeeping(server: Arc<Server>) {
