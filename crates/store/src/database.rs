@@ -12,7 +12,10 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Arguments as _, AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Row as _, Sqlite,
+    SqlitePool, Transaction,
+};
 
 use crate::StoreError;
 
@@ -22,6 +25,8 @@ const SQLITE_READERS_MAX: u32 = 8;
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// How long a statement waits for a connection or for SQLite's write lock before it fails.
 const WAIT: Duration = Duration::from_secs(30);
+/// How long PostgreSQL has to answer when it is opened.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// What the two databases spell differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +126,23 @@ impl Statement {
     }
 }
 
+/// A first connection, or why there is none.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    let unreachable = |reason: String| StoreError::Unreachable {
+        address: match options.get_socket() {
+            Some(folder) => folder.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        },
+        reason,
+    };
+    match tokio::time::timeout(CONNECT_WAIT, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(sqlx::Error::Io(error))) => Err(unreachable(error.to_string())),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_WAIT.as_secs()))),
+    }
+}
+
 /// Pools of one database.
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
@@ -157,6 +179,8 @@ impl Database {
     /// Connects to the PostgreSQL database that `url` names.
     pub(crate) async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)?;
+        // The pool would try until its time is up, and then not say what was wrong.
+        connect(&options).await?.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS_MAX)
             .acquire_timeout(WAIT)

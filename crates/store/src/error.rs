@@ -3,9 +3,19 @@
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database refused or cannot be reached.
+    /// The database refused. No source: the library's errors say all that theirs say.
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+    /// The database cannot be reached. The address is without user and password.
+    #[error(
+        "the database server `{address}` cannot be reached ({reason}); check `database`, and that it is running"
+    )]
+    Unreachable {
+        /// Host and port, or the folder of a socket.
+        address: String,
+        /// What the operating system says.
+        reason: String,
+    },
     /// The schema cannot be brought up to date.
     #[error("cannot bring the schema up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -40,6 +50,12 @@ pub enum StoreError {
     /// The system has no random bytes.
     #[error("no random bytes")]
     Random,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::Database(error)
+    }
 }
 
 impl StoreError {

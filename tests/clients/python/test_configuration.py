@@ -392,3 +392,16 @@ def test_connections_that_wait_for_nothing_end_at_once(fresh: Server):
         begun = time.monotonic()
         assert fresh.stop() == 0
         assert time.monotonic() - begun < 3
+
+
+def test_a_database_that_is_not_there_is_named(folder: Server):
+    begun = time.monotonic()
+    done = folder.run("tenant", "list", "--database", "postgres://somebody:hunter2@127.0.0.1:1/none")
+    assert_one_line(done, "127.0.0.1:1", "refused")
+    assert "hunter2" not in done.stderr
+    assert time.monotonic() - begun < 10
+
+
+def test_another_kind_of_database(folder: Server):
+    done = folder.run("tenant", "list", "--database", "mysql://127.0.0.1:1/none")
+    assert_one_line(done, "`database`", "postgres://")

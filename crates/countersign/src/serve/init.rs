@@ -13,15 +13,12 @@ use crate::cli::{Init, TenantCommand};
 /// Makes the folder and its first tenant, and prints what is shown only once.
 pub(crate) fn run(arguments: &Init) -> Result<()> {
     let now = clock::now();
+    let file = files::database_file(&arguments.data);
+    let location = location(arguments.database.as_deref(), &file, true)?;
     files::create_folder(&arguments.data)?;
     let master_key = files::create_master_key(&arguments.data)?;
     tls::create_authority(&arguments.data, now)?;
     super::runtime()?.block_on(async {
-        let file = files::database_file(&arguments.data);
-        let location = match &arguments.database {
-            Some(url) => Location::Postgres(url),
-            None => Location::Sqlite { file: &file, create: true },
-        };
         let store = Store::open(location, master_key).await.context("cannot open the database")?;
         if !store.tenants().await?.is_empty() {
             bail!("the database holds the tenants of a server already; nothing was changed there");
@@ -146,13 +143,20 @@ fn list(tenants: &[countersign_store::Tenant], is_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// Where the database is: at the address that was set, or in the data folder's file.
+fn location<'a>(database: Option<&'a str>, file: &'a Path, create: bool) -> Result<Location<'a>> {
+    let Some(url) = database else { return Ok(Location::Sqlite { file, create }) };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        // What it is instead may hold a password.
+        bail!("`database` must be the address of a PostgreSQL database, such as `postgres://user@host/name`");
+    }
+    Ok(Location::Postgres(url))
+}
+
 /// Opens the database of a data folder.
 pub(crate) async fn open(data: &Path, database: Option<&str>) -> Result<Store> {
     let master_key = files::read_master_key(data)?;
     let file = files::database_file(data);
-    let location = match database {
-        Some(url) => Location::Postgres(url),
-        None => Location::Sqlite { file: &file, create: false },
-    };
+    let location = location(database, &file, false)?;
     Store::open(location, master_key).await.context("cannot open the database")
 }
