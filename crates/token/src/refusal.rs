@@ -31,6 +31,8 @@ pub enum RefusalKind {
     InvalidInstance,
     /// `authorization_pending`, 400: the device flow waits for the user.
     AuthorizationPending,
+    /// `login_required`: the person would have to do something, and the client wants no page.
+    LoginRequired,
     /// `authorization_declined`, 400: the user said no.
     AuthorizationDeclined,
     /// `expired_token`, 400: the device code is too old.
@@ -65,6 +67,7 @@ impl RefusalKind {
             RefusalKind::InvalidTenant => ("invalid_tenant", 400),
             RefusalKind::InvalidInstance => ("invalid_instance", 400),
             RefusalKind::AuthorizationPending => ("authorization_pending", 400),
+            RefusalKind::LoginRequired => ("login_required", 400),
             RefusalKind::AuthorizationDeclined => ("authorization_declined", 400),
             RefusalKind::ExpiredToken => ("expired_token", 400),
             RefusalKind::Throttled => ("temporarily_unavailable", 429),
@@ -649,6 +652,15 @@ impl Refusal {
         )
     }
 
+    /// 50058: `prompt=none`, and nobody is signed in (OpenID Connect Core section 3.1.2.6).
+    pub fn login_required() -> Refusal {
+        Refusal::new(
+            50_058,
+            RefusalKind::LoginRequired,
+            "Session information is not sufficient for single-sign-on.",
+        )
+    }
+
     /// 70016: the user has not yet entered the device's code.
     pub fn authorization_pending() -> Refusal {
         Refusal::new(
@@ -813,6 +825,7 @@ mod tests {
             (Refusal::code_verifier_mismatch(), 50_148, 400, "invalid_grant"),
             (Refusal::redirect_mismatch("u", "a"), 50_011, 400, "invalid_request"),
             (Refusal::authorization_pending(), 70_016, 400, "authorization_pending"),
+            (Refusal::login_required(), 50_058, 400, "login_required"),
             (Refusal::device_code_expired(), 70_020, 400, "expired_token"),
             (Refusal::invalid_user_or_password(), 50_126, 400, "invalid_grant"),
             (Refusal::throttled(), 90_055, 429, "temporarily_unavailable"),

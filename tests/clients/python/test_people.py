@@ -69,6 +69,16 @@ def test_msal_with_a_code(server: Server, contoso: Tenant, browser: Browser, ope
     assert (account["username"], account["home_account_id"]) == (operator.name, f"{operator.id}.{contoso.id}")
 
 
+def test_no_page_where_the_client_wants_none(contoso: Tenant, browser: Browser):
+    """OpenID Connect Core section 3.1.2.6: the person would have to do something."""
+    answer = browser.open(Authorization(contoso, more={"prompt": "none"}).url).answer
+    assert (answer["error"], answer["state"]) == ("login_required", "of this request")
+    assert "AADSTS50058" in answer["error_description"]
+    assert browser.open(Authorization(contoso, more={"prompt": "none login"}).url).answer["error"] == "invalid_request"
+    for prompt in ["login", "consent", "select_account"]:
+        assert browser.open(Authorization(contoso, more={"prompt": prompt}).url).status == 200
+
+
 def test_msal_opens_a_browser(server: Server, contoso: Tenant, operator: Person):
     """The script listens on a port of its own, which nobody registered."""
     seen = []

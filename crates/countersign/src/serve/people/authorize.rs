@@ -124,19 +124,32 @@ async fn check(
         }
         None => {}
     }
+    let scope = get("scope").map_err(Problem::Sent)?;
+    check_prompt(text(parameters, "prompt").unwrap_or_default()).map_err(Problem::Sent)?;
     let body = directory::object(json!({
         "purpose": "code",
         "client_id": client.app_id,
         "client_name": client.display_name,
         "redirect_uri": redirect_uri,
         "response_mode": mode,
-        "scope": get("scope").map_err(Problem::Sent)?,
+        "scope": scope,
         "state": text(parameters, "state"),
         "nonce": text(parameters, "nonce"),
         "challenge": challenge,
         "login_hint": text(parameters, "login_hint"),
     }));
     Ok((tenant, client.display_name.clone(), body))
+}
+
+/// `OpenID` Connect Core section 3.1.2.1. There are no sessions: everybody who comes is asked who they are, so `none` cannot be
+/// had and every other value is what happens anyway.
+fn check_prompt(prompt: &str) -> Result<(), Refusal> {
+    let values: Vec<&str> = prompt.split_whitespace().collect();
+    match values.as_slice() {
+        ["none"] => Err(Refusal::login_required()),
+        values if values.contains(&"none") => Err(Refusal::invalid_parameter("prompt")),
+        _ => Ok(()),
+    }
 }
 
 /// Shows the first page of a sign-in that is to end as `body` says.
