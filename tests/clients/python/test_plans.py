@@ -157,6 +157,15 @@ async def test_free_decides_all_the_same(free: Setting):
     assert (found["riskState"], found["riskLevel"]) == ("dismissed", "hidden")
 
 
+async def test_free_tells_nothing_in_the_log(free: Setting):
+    some = next(id for id, one in free.analysis.open.items() if one["riskLevel"] == "high")
+    await graphs.dismiss(free.graph, some)
+    [record] = await free.all(
+        f"/auditLogs/directoryAudits?$filter=targetResources/any(t: t/id eq '{some}')"
+    )
+    assert "high" not in str(record["targetResources"])
+
+
 async def test_free_in_a_batch(free: Setting):
     requests = [
         {"id": "1", "method": "GET", "url": RISKY}, {"id": "2", "method": "GET", "url": f"{RISKY}?$orderby=riskLevel"},

@@ -143,6 +143,9 @@ async fn apply(
     let item =
         history_item(&risky, Some(call.caller.object_id()), &event_types, call.now).map_err(internal)?;
     scoped.insert(&RISK_HISTORY, item).await.map_err(failed)?;
+    // The log is read by whoever may not see the risk.
+    let is_premium = call.caller.tenant.is_premium(call.now);
+    let shown = |level: RiskLevel| if is_premium { level.as_str() } else { "hidden" };
     let change = Change {
         activity,
         operation: "Update",
@@ -152,7 +155,7 @@ async fn apply(
             "ServicePrincipal",
             &risky,
             vec![
-                audit::modified("RiskLevel", &before.0.as_str().into(), &risk.level.as_str().into()),
+                audit::modified("RiskLevel", &shown(before.0).into(), &shown(risk.level).into()),
                 audit::modified("RiskState", &before.1.as_str().into(), &risk.state.as_str().into()),
             ],
         )],
