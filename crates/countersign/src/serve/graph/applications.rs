@@ -12,8 +12,10 @@ use super::routes::{APPLICATIONS, Holder, SERVICE_PRINCIPALS};
 use super::{access, body, collections, credentials, risk};
 use crate::serve::directory;
 
+/// Longest name of an application or a service principal.
+const NAME_CHARACTERS_MAX: usize = 256;
 /// Properties that clients cannot set.
-const READ_ONLY: [&str; 11] = [
+const READ_ONLY: [&str; 12] = [
     "id",
     "appId",
     "deletedDateTime",
@@ -24,6 +26,7 @@ const READ_ONLY: [&str; 11] = [
     "certification",
     "verifiedPublisher",
     "appOwnerOrganizationId",
+    "servicePrincipalType",
     "signInAudience",
 ];
 
@@ -34,7 +37,6 @@ const SIGN_IN_AUDIENCES: [&str; 4] =
 /// `POST /applications`
 pub(crate) async fn create_application(call: &Call<'_>) -> Result<Answer, ODataError> {
     let given = body::entity(call.body, APPLICATION.entity, call.version)?;
-    body::required(&given, "displayName")?;
     refuse_read_only(&given, None, &["signInAudience"])?;
     let mut scoped = call.begin().await?;
     let record = insert_application(call, &mut scoped, given).await?;
@@ -49,6 +51,7 @@ async fn insert_application(
 ) -> Result<Record, ODataError> {
     let mut body = directory::application(&call.caller.tenant, given, call.now).map_err(internal)?;
     body.insert("createdByAppId".into(), call.caller.app_id.as_str().into());
+    check_object(&body)?;
     check_sign_in_audience(&body)?;
     check_identifier_uris(&body)?;
     let hashes = credentials::settle(call, &mut body, None)?;
@@ -131,6 +134,7 @@ pub(crate) async fn create_service_principal(call: &Call<'_>) -> Result<Answer, 
     given.remove("appId");
     let mut principal =
         directory::service_principal(&application.body, &home, given, call.now).map_err(internal)?;
+    check_object(&principal)?;
     let hashes = credentials::settle(call, &mut principal, None)?;
     let record = scoped.insert(&SERVICE_PRINCIPAL, principal).await.map_err(failed)?;
     for (key_id, hash) in hashes {
@@ -185,15 +189,45 @@ fn refuse_read_only(
     allowed: &[&str],
 ) -> Result<(), ODataError> {
     for (name, value) in given {
-        let is_same = current.is_some_and(|record| record.body.get(name) == Some(value));
-        if READ_ONLY.contains(&name.as_str())
-            && !allowed.contains(&name.as_str())
-            && !is_same
-            && !value.is_null()
-        {
+        let is_same = current.is_some_and(|record| record.body.get(name).unwrap_or(&Json::Null) == value);
+        if READ_ONLY.contains(&name.as_str()) && !allowed.contains(&name.as_str()) && !is_same {
             return Err(ODataError::request_bad_request(format!(
                 "Property '{name}' is read-only and cannot be set."
             )));
+        }
+    }
+    Ok(())
+}
+
+/// What [`check_object`] looks at.
+const CHECKED: [&str; 4] = ["displayName", "appRoles", "api", "oauth2PermissionScopes"];
+
+/// What holds for applications and service principals alike: a name, and roles and scopes that can be told apart.
+fn check_object(body: &Map<String, Json>) -> Result<(), ODataError> {
+    if body::required(body, "displayName")?.chars().count() > NAME_CHARACTERS_MAX {
+        return Err(ODataError::request_bad_request(format!(
+            "Invalid value specified for property 'displayName': it has more than {NAME_CHARACTERS_MAX} characters."
+        )));
+    }
+    let scopes = match body.get("api") {
+        Some(api) => api.get("oauth2PermissionScopes"),
+        None => body.get("oauth2PermissionScopes"),
+    };
+    for list in [body.get("appRoles"), scopes] {
+        let members = list.and_then(Json::as_array).map_or(&[] as &[Json], Vec::as_slice);
+        for name in ["id", "value"] {
+            let mut seen = std::collections::BTreeSet::new();
+            // A role without a value turns up in no token; any number may do without.
+            let values = members
+                .iter()
+                .filter_map(|member| member.get(name)?.as_str())
+                .filter(|text| !text.is_empty());
+            for value in values {
+                if !seen.insert(value.to_ascii_lowercase()) {
+                    let message = "Request contains a property with duplicate values.";
+                    return Err(ODataError::request_bad_request(message).with_target(name));
+                }
+            }
         }
     }
     Ok(())
@@ -209,7 +243,7 @@ pub(crate) async fn update(call: &Call<'_>, holder: Holder) -> Result<Answer, OD
         Err(error) if error.status == 404 && is_upsert(call, holder) => {
             let mut given = given;
             given.insert("uniqueName".into(), call.id(0).into());
-            body::required(&given, "displayName")?;
+            refuse_read_only(&given, None, &["signInAudience"])?;
             let record = insert_application(call, &mut scoped, given).await?;
             scoped.commit().await.map_err(failed)?;
             return Ok(created(call, &APPLICATIONS, record));
@@ -244,8 +278,13 @@ async fn change(
     let before = record.body.clone();
     let touches_credentials =
         given.contains_key("keyCredentials") || given.contains_key("passwordCredentials");
+    // What was kept before it was checked does not stand in the way of another change.
+    let is_checked = CHECKED.iter().any(|name| given.contains_key(*name));
     let mut record = record;
     directory::merge(&mut record.body, given);
+    if is_checked {
+        check_object(&record.body)?;
+    }
     if holder == Holder::Application {
         check_sign_in_audience(&record.body)?;
         check_identifier_uris(&record.body)?;

@@ -180,6 +180,9 @@ async fn audit_owner(
 /// `POST …/federatedIdentityCredentials`
 pub(crate) async fn create_federated(call: &Call<'_>, holder: Holder) -> Result<Answer, ODataError> {
     let mut given = body::entity(call.body, FEDERATED_IDENTITY_CREDENTIAL.entity, call.version)?;
+    if given.contains_key("id") {
+        return Err(id_is_read_only());
+    }
     check_federated(&given)?;
     let mut scoped = call.begin().await?;
     let record = held(call, holder, &mut scoped).await?;
@@ -199,6 +202,10 @@ pub(crate) async fn create_federated(call: &Call<'_>, holder: Holder) -> Result<
     Ok(created(call, &FEDERATED, credential))
 }
 
+fn id_is_read_only() -> ODataError {
+    ODataError::request_bad_request("Property 'id' is read-only and cannot be set.")
+}
+
 /// `PATCH …/federatedIdentityCredentials/{id}`
 pub(crate) async fn update_federated(call: &Call<'_>, holder: Holder) -> Result<Answer, ODataError> {
     let given = body::entity(call.body, FEDERATED_IDENTITY_CREDENTIAL.entity, call.version)?;
@@ -206,6 +213,9 @@ pub(crate) async fn update_federated(call: &Call<'_>, holder: Holder) -> Result<
     let record = held(call, holder, &mut scoped).await?;
     let existing = federated_of(&mut scoped, &record.id).await?;
     let mut credential = one_federated(call, &existing)?;
+    if given.get("id").is_some_and(|id| credential.body.get("id") != Some(id)) {
+        return Err(id_is_read_only());
+    }
     if given.get("name").is_some_and(|name| credential.body.get("name") != Some(name)) {
         return Err(ODataError::request_bad_request("Property 'name' cannot be changed."));
     }
