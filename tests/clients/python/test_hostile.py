@@ -215,6 +215,27 @@ async def test_a_name_belongs_to_one_application(
     name = f"api://{graphs.unique('taken')}"
     url = f"/v1.0/applications/{workload.object_id}"
     assert (await http.patch(url, json={"identifierUris": [name]}, headers=bearer)).status_code == 204
+@pytest.mark.parametrize("profile", [
+    {"password": 123456789012345678}, {"password": ["a" * 20]}, {"password": {"a": "b"}}, "a" * 20, ["a" * 20],
+])  # fmt: skip
+async def test_a_password_that_is_no_text(
+    http: httpx.AsyncClient, bearer: dict, contoso: Tenant, profile: object
+):
+    """Nobody should believe that it was set."""
+    body = {
+        "displayName": "named", "userPrincipalName": f"{graphs.unique('named')}@{contoso.domain}",
+        "accountEnabled": True, "mailNickname": "named",
+    }
+    assert_refused_like_graph(
+        await http.post("/v1.0/users", json=body | {"passwordProfile": profile}, headers=bearer), 400
+    )
+    made = (await http.post("/v1.0/users", json=body, headers=bearer)).json()
+    url = f"/v1.0/users/{made['id']}"
+    answer = await http.patch(url, json={"passwordProfile": profile}, headers=bearer)
+    await http.delete(url, headers=bearer)
+    assert_refused_like_graph(answer, 400)
+
+
     other = {"displayName": "other", "identifierUris": [name]}
     assert_refused_like_graph(await http.post("/v1.0/applications", json=other, headers=bearer), 400, 409)
 

@@ -739,7 +739,7 @@ async def test_an_application_is_nobody(graph: GraphServiceClient):
     with pytest.raises(ODataError) as error:
         await graph.me.get()
     assert error.value.response_status_code == 400
-    assert "/me" in error.value.error.message
+    assert error.value.error.message == "/me request is only valid with delegated authentication flow."
 
 
 # Records.

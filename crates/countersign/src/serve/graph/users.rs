@@ -23,7 +23,15 @@ fn given(call: &Call<'_>) -> Result<(Map<String, Json>, Option<String>), ODataEr
     let mut raw = body::object(call.body)?;
     let profile = raw.remove("passwordProfile");
     raw.remove("mailNickname");
-    let password = profile.as_ref().and_then(|profile| profile.get("password")).and_then(Json::as_str);
+    let password = match &profile {
+        None | Some(Json::Null) => None,
+        Some(Json::Object(profile)) => match profile.get("password") {
+            None | Some(Json::Null) => None,
+            Some(Json::String(password)) => Some(password.as_str()),
+            Some(_) => return Err(wrong_password("passwordProfile/password", "Edm.String")),
+        },
+        Some(_) => return Err(wrong_password("passwordProfile", "microsoft.graph.passwordProfile")),
+    };
     if let Some(password) = password {
         let length = password.chars().count();
         if !(PASSWORD_CHARACTERS_MIN..=PASSWORD_CHARACTERS_MAX).contains(&length) {
@@ -34,6 +42,12 @@ fn given(call: &Call<'_>) -> Result<(Map<String, Json>, Option<String>), ODataEr
     }
     let bytes = serde_json::to_vec(&Json::Object(raw)).unwrap_or_default();
     Ok((body::entity(&bytes, USER.entity, call.version)?, password.map(str::to_owned)))
+}
+
+fn wrong_password(place: &str, expected: &str) -> ODataError {
+    ODataError::request_bad_request(format!(
+        "Invalid value specified for property '{place}': expected {expected}."
+    ))
 }
 
 /// `POST /users`
@@ -147,7 +161,7 @@ async fn audit_user(
 /// `GET /me`
 pub(crate) async fn me(call: &Call<'_>) -> Result<Answer, ODataError> {
     let CallerKind::Person { user_id, .. } = &call.caller.kind else {
-        return Err(ODataError::bad_request("/me is of a signed-in person; the token is an application's."));
+        return Err(ODataError::bad_request("/me request is only valid with delegated authentication flow."));
     };
     let mut scoped = call.read().await?;
     match scoped.get(&USER, user_id).await.map_err(failed)? {
