@@ -11,7 +11,7 @@ const TEXT_BYTES_MAX: usize = 64;
 
 /// Microseconds since 1970 of an instant of RFC 3339, or of the first moment, in UTC, of a date such as
 /// `2026-05-02`. Digits beyond the microsecond are cut off. `None` for anything else, times without a zone
-/// included.
+/// included. The last day of the year 9999, with which clients say "for ever", is the last instant that can be held.
 pub fn parse_instant(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     if bytes.len() > TEXT_BYTES_MAX || !looks_like_date(bytes) {
@@ -21,10 +21,11 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     if !bytes.iter().all(|byte| byte.is_ascii_digit() || b"-:.TtZz+".contains(byte)) {
         return None;
     }
-    let instant: jiff::Timestamp = match bytes.len() {
-        10 => format!("{text}T00:00:00Z").parse().ok()?,
-        _ => cut_fraction(text).parse().ok()?,
+    let text = match bytes.len() {
+        10 => format!("{text}T00:00:00Z"),
+        _ => cut_fraction(text),
     };
+    let instant = text.parse().ok().or_else(|| for_ever(&text))?;
     let micros = i64::try_from(instant.as_nanosecond().div_euclid(1_000)).ok()?;
     (micros >= FIRST_INSTANT).then_some(micros)
 }
@@ -36,6 +37,15 @@ pub(crate) fn looks_like_date(text: &[u8]) -> bool {
             4 | 7 => *byte == b'-',
             _ => byte.is_ascii_digit(),
         })
+}
+
+/// The library ends some hours before the calendar, so that every offset leads to a year of four digits. 9998 has the days of
+/// 9999: what would be an instant then is one beyond the end.
+fn for_ever(text: &str) -> Option<jiff::Timestamp> {
+    let year_before = format!("9998{}", text.strip_prefix("9999")?);
+    let _: jiff::Timestamp = year_before.parse().ok()?;
+    // Without the fraction, which counting in microseconds does not reach.
+    jiff::Timestamp::from_second(jiff::Timestamp::MAX.as_second()).ok()
 }
 
 fn cut_fraction(text: &str) -> String {
@@ -123,6 +133,11 @@ mod tests {
             ("2026-05-01T00:00Z", Some("2026-05-01T00:00:00Z")),
             ("2026-05-01", Some("2026-05-01T00:00:00Z")),
             ("1969-12-31T23:59:59.9999999Z", Some("1969-12-31T23:59:59.999999Z")),
+            ("9999-12-30T21:59:59Z", Some("9999-12-30T21:59:59Z")),
+            ("9999-12-31T23:59:59.9999999Z", Some("9999-12-30T22:00:00Z")),
+            ("9999-12-31", Some("9999-12-30T22:00:00Z")),
+            ("9999-12-32", None),
+            ("9999-99-99T00:00:00Z", None),
             ("2026-05-01T00:00:00", None),
             ("2026-05-01 00:00:00Z", None),
             ("2026-05-01T00:00:00Z[UTC]", None),

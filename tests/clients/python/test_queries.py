@@ -88,6 +88,25 @@ async def test_search(graph: GraphServiceClient, prefix: str, family: dict[str, 
     assert sorted(names(found, prefix)) == ["a", "b", "c", "d", "e's own"]
 
 
+async def test_search_among_what_was_deleted(graph: GraphServiceClient, prefix: str):
+    made = [await graph.applications.post(Application(display_name=f"{prefix} gone {name}")) for name in "ab"]
+    for one in made:
+        await graph.applications.by_application_id(one.id).delete()
+    deleted = graph.directory.deleted_items.graph_application
+    found = await listed(deleted, search=f'"displayName:{prefix} gone a"', headers=EVENTUAL)
+    assert [one.id for one in found] == [made[0].id]
+    count = deleted.count
+    assert await count.get(query(count, search=f'"displayName:{prefix} gone"', headers=EVENTUAL)) == 2
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59Z", "9999-12-31"])
+async def test_until_for_ever(graph: GraphServiceClient, prefix: str, family: dict[str, Application], end: str):
+    """What clients send for an open end."""
+    condition = f"createdDateTime le {end} and startswith(displayName, '{prefix}')"
+    found = await listed(graph.applications, filter=condition, count=True, headers=EVENTUAL)
+    assert len(found) == 5
+
+
 async def test_search_without_its_header(graph: GraphServiceClient, prefix: str):
     with pytest.raises(ODataError) as error:
         await listed(graph.applications, search=f'"displayName:{prefix}"')

@@ -1,6 +1,6 @@
 //! What all collections do alike: list, count, read one.
 
-use countersign_odata::edm::Kind;
+use countersign_odata::edm::{EntityType, Kind};
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
 use countersign_odata::query::{Expand, Expr, Options, Search};
@@ -23,7 +23,7 @@ pub(crate) async fn list(call: &Call<'_>, collection: &'static Collection) -> Re
     risk::check_plan(call, collection, &options)?;
     let mut scoped = call.read().await?;
     let parent = parent(call, collection, &mut scoped).await?;
-    let filter = whole_filter(collection, &options);
+    let filter = whole_filter(collection.set.entity, &options);
     let listing = Listing {
         within: parent.iter().map(|(column, id)| (*column, id.as_str())).collect(),
         deleted: false,
@@ -83,7 +83,7 @@ pub(crate) async fn count(call: &Call<'_>, collection: &'static Collection) -> R
     risk::check_plan(call, collection, &options)?;
     let mut scoped = call.read().await?;
     let parent = parent(call, collection, &mut scoped).await?;
-    let filter = whole_filter(collection, &options);
+    let filter = whole_filter(collection.set.entity, &options);
     let listing = Listing {
         within: parent.iter().map(|(column, id)| (*column, id.as_str())).collect(),
         filter: filter.as_ref(),
@@ -109,9 +109,9 @@ pub(crate) async fn get(call: &Call<'_>, collection: &'static Collection) -> Res
 }
 
 /// A filter and a search are one condition.
-fn whole_filter(collection: &'static Collection, options: &Options) -> Option<Expr> {
+pub(crate) fn whole_filter(entity: &'static EntityType, options: &Options) -> Option<Expr> {
     let searched: Option<Expr> =
-        options.search.as_ref().map(|search: &Search| search::condition(collection.set.entity, search));
+        options.search.as_ref().map(|search: &Search| search::condition(entity, search));
     match (options.filter.clone(), searched) {
         (Some(filter), Some(searched)) => Some(Expr::And(vec![filter, searched])),
         (filter, searched) => filter.or(searched),

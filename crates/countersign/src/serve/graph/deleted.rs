@@ -22,9 +22,10 @@ pub(crate) async fn list(call: &Call<'_>, holder: Holder) -> Result<Answer, ODat
     let set = holder.set();
     let options = call.options(set.entity, Area::Directory)?;
     let mut scoped = call.read().await?;
+    let filter = collections::whole_filter(set.entity, &options);
     let listing = Listing {
         deleted: true,
-        filter: options.filter.as_ref(),
+        filter: filter.as_ref(),
         order: &options.order_by,
         top: options.top.map_or(Area::Directory.page_size(), |top| top as usize),
         skip: options.skip.unwrap_or(0) as usize,
@@ -48,7 +49,8 @@ pub(crate) async fn list(call: &Call<'_>, holder: Holder) -> Result<Answer, ODat
 /// `GET …/$count`
 pub(crate) async fn count(call: &Call<'_>, holder: Holder) -> Result<Answer, ODataError> {
     let options = call.options(holder.set().entity, Area::Directory)?;
-    let listing = Listing { deleted: true, filter: options.filter.as_ref(), ..Listing::default() };
+    let filter = collections::whole_filter(holder.set().entity, &options);
+    let listing = Listing { deleted: true, filter: filter.as_ref(), ..Listing::default() };
     call.read().await?.count(holder.set(), &listing).await.map(Answer::Count).map_err(failed)
 }
 
