@@ -332,6 +332,8 @@ pub(crate) enum Found {
 enum Piece {
     Name(String),
     Key(Param),
+    /// A key of several members: nothing here has one.
+    CompoundKey,
 }
 
 /// Finds the route of a request.
@@ -361,14 +363,11 @@ fn pieces(path: &ResourcePath) -> Vec<Piece> {
             None => {}
             Some(Key::Positional(value)) => pieces.push(Piece::Key(Param::Id(value.clone()))),
             Some(Key::Named(values)) => {
-                if let [(name, value)] = values.as_slice() {
-                    let key = if name == "id" {
-                        Param::Id(value.clone())
-                    } else {
-                        Param::Key(name.clone(), value.clone())
-                    };
-                    pieces.push(Piece::Key(key));
-                }
+                pieces.push(match values.as_slice() {
+                    [(name, value)] if name == "id" => Piece::Key(Param::Id(value.clone())),
+                    [(name, value)] => Piece::Key(Param::Key(name.clone(), value.clone())),
+                    _ => Piece::CompoundKey,
+                });
             }
         }
     }
@@ -441,6 +440,8 @@ mod tests {
                 "directory/deletedItems/application []",
             ),
             ("DELETE", "/identityProtection/riskyServicePrincipals/a", "wrong method"),
+            ("GET", "/applications(a='b',c='d')", "no applications"),
+            ("GET", "/applications(a='b',c='d')/owners", "no applications"),
             ("GET", "/applications/a/unheard", "no unheard"),
             ("GET", "/unheard", "no unheard"),
         ] {
