@@ -74,6 +74,13 @@ async def test_the_keys_of_v1_and_v2_and_common_are_the_same(http: httpx.AsyncCl
     assert kids[0] == kids[1] == kids[2]
 
 
+@pytest.mark.parametrize("path", ["discovery/v2.0/keys", "discovery/keys"])
+@pytest.mark.parametrize("tenant", ["nowhere.example", "00000000-0000-0000-0000-000000000001"])
+async def test_a_tenant_that_does_not_exist_has_no_keys(http: httpx.AsyncClient, tenant: str, path: str):
+    response = await http.get(f"/{tenant}/{path}")
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_tenant")
+
+
 async def test_keys_are_certified_by_x5c(http: httpx.AsyncClient, contoso: Tenant):
     for key in (await http.get(f"/{contoso.id}/discovery/v2.0/keys")).json()["keys"]:
         certificate = x509.load_der_x509_certificate(base64.b64decode(key["x5c"][0], validate=True))

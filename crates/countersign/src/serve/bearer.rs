@@ -7,9 +7,9 @@ use countersign_store::entity::USER;
 use countersign_token::jwt::{Claims, Unverified};
 use countersign_token::resource;
 
-use super::Server;
 use super::directory::GRAPH_APP_ID;
 use super::graph::{Caller, CallerKind};
+use super::{Server, peer};
 
 /// How far clocks of several nodes may differ.
 const LEEWAY: i64 = 60 * SECOND;
@@ -108,10 +108,5 @@ pub(crate) fn is_graph(server: &Server, audience: &str) -> bool {
 
 /// Whether a resource is this server itself, with or without its port: clients derive it from the address they call.
 pub(crate) fn is_own_host(server: &Server, key: &str) -> bool {
-    let Some(authority) = key.strip_prefix("https://") else { return false };
-    server.config.names.iter().any(|name| {
-        authority.strip_prefix(name.to_ascii_lowercase().as_str()).is_some_and(|rest| {
-            rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
-        })
-    })
+    key.strip_prefix("https://").is_some_and(|authority| peer::is_ours(&server.config, authority))
 }

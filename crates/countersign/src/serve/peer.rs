@@ -49,23 +49,27 @@ pub(crate) fn base(config: &Config, port: u16, uri: &Uri, headers: &HeaderMap) -
 
 /// `https://host:port` under our first name.
 pub(crate) fn own(config: &Config, port: u16) -> String {
-    let name = &config.names[0];
-    let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
+    let name = bracketed(&config.names[0]);
     if port == 443 { format!("https://{name}") } else { format!("https://{name}:{port}") }
 }
 
-fn is_ours(config: &Config, authority: &str) -> bool {
-    let host = host_of(authority);
-    let is_port = authority[host.len()..].strip_prefix(':').is_none_or(|port| port.parse::<u16>().is_ok());
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    is_port && config.names.iter().any(|name| name.eq_ignore_ascii_case(bare))
+/// Whether `host` or `host:port` is one of our names, with any port: clients may reach us through another one.
+pub(crate) fn is_ours(config: &Config, authority: &str) -> bool {
+    config.names.iter().any(|name| {
+        let name = bracketed(name);
+        let Some((host, rest)) = authority.split_at_checked(name.len()) else { return false };
+        host.eq_ignore_ascii_case(&name) && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+    })
 }
 
-fn host_of(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => host,
-        _ => authority,
-    }
+/// A name as it stands in an address (RFC 3986 section 3.2.2).
+fn bracketed(name: &str) -> String {
+    if name.contains(':') { format!("[{name}]") } else { name.to_owned() }
+}
+
+/// RFC 3986 section 3.2.3: digits alone, where Rust's parser would take a sign too.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]
@@ -97,6 +101,10 @@ mod tests {
             ("[::1]:9443", "https://[::1]:9443"),
             ("evil.example", "https://id.example:8443"),
             ("id.example:x", "https://id.example:8443"),
+            ("id.example:+80", "https://id.example:8443"),
+            ("id.example:", "https://id.example:8443"),
+            ("[id.example]", "https://id.example:8443"),
+            ("[[::1]]", "https://id.example:8443"),
             ("id.example:80@evil", "https://id.example:8443"),
         ] {
             assert_eq!(

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use axum::routing::{any, get, post};
 use countersign_odata::edm::Version;
@@ -59,6 +60,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(idle))
+        .layer(axum::middleware::from_fn(in_words_of_graph))
         .with_state(server)
 }
 
@@ -74,12 +76,33 @@ fn base(server: &Server, uri: &Uri, headers: &HeaderMap) -> String {
     peer::base(&server.config, server.port.load(Ordering::Relaxed), uri, headers)
 }
 
-async fn nothing_here(uri: Uri) -> Response<Body> {
-    let now = clock::now();
+async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response<Body> {
     let text = format!("There is nothing at '{}'. The API is below /v1.0 and /beta.", uri.path());
-    let error = ODataError::new(404, "BadRequest", text);
-    let id = ids::ordered(now).map(|id| id.to_string()).unwrap_or_default();
-    json(StatusCode::NOT_FOUND, &error.body(now.0, &id, None))
+    graph::refusal_of(&ODataError::new(404, "BadRequest", text), &headers, clock::now())
+}
+
+/// The layer that says in Graph's words what the router refuses before a handler sees it: in plain text, or without any.
+async fn in_words_of_graph(request: Request, next: Next) -> Response<Body> {
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_ours = kind.starts_with(b"application/json") || kind.starts_with(b"text/html");
+    let status = response.status();
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let error = match status {
+        StatusCode::METHOD_NOT_ALLOWED => ODataError::method_not_allowed(method.as_str()),
+        StatusCode::PAYLOAD_TOO_LARGE => ODataError::too_large(BODY_BYTES_MAX),
+        StatusCode::SERVICE_UNAVAILABLE => ODataError::unavailable(),
+        status if status.is_server_error() => ODataError::internal(),
+        status => ODataError::new(status.as_u16(), "BadRequest", "The request cannot be read."),
+    };
+    let mut refusal = graph::refusal_of(&error, &headers, clock::now());
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        refusal.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    refusal
 }
 
 /// A body as it was before the client compressed it; Go's clients do.
@@ -267,14 +290,30 @@ async fn keys_v2(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let now = clock::now();
     let base = base(&server, &uri, &headers);
-    let tenant = if tenant == "common" { "{tenantid}".to_owned() } else { tenant };
-    json(StatusCode::OK, &server.keys.ring().jwks(Some(&issuer(2, &base, &tenant)), now))
+    match tenant_of_keys(&server, &tenant).await {
+        Ok(id) => key_set(&server, Some(&issuer(2, &base, &id))),
+        Err(refusal) => refuse(&refusal, clock::now()),
+    }
 }
 
-async fn keys_v1(State(server): App, Path(_): Path<String>) -> Response<Body> {
-    json(StatusCode::OK, &server.keys.ring().jwks(None, clock::now()))
+async fn keys_v1(State(server): App, Path(tenant): Path<String>) -> Response<Body> {
+    match tenant_of_keys(&server, &tenant).await {
+        Ok(_) => key_set(&server, None),
+        Err(refusal) => refuse(&refusal, clock::now()),
+    }
+}
+
+fn key_set(server: &Server, issuer: Option<&str>) -> Response<Body> {
+    json(StatusCode::OK, &server.keys.ring().jwks(issuer, clock::now()))
+}
+
+/// The id that stands in the issuer of keys; a template for the keys of all tenants.
+async fn tenant_of_keys(server: &Server, name: &str) -> Result<String, Refusal> {
+    if matches!(name, "common" | "organizations") {
+        return Ok("{tenantid}".to_owned());
+    }
+    find_tenant(server, name, clock::now()).await.map(|tenant| tenant.id)
 }
 
 async fn instance(

@@ -75,7 +75,7 @@ pub(crate) fn key_descriptions(object: &Map<String, Json>) -> Json {
 /// Writes the record of a change.
 pub(crate) async fn write(call: &Call<'_>, scoped: &mut Scoped, change: Change) -> Result<(), ODataError> {
     let guid = ids::ordered(call.now).map_err(internal)?;
-    let correlation = call.header("client-request-id").unwrap_or(call.request_id);
+    let correlation = super::client_request_id(call.headers).unwrap_or(call.request_id);
     let unique = guid.as_u128() & 0xFFFF_FFFF;
     let app_id = change.targets.first().and_then(|target| target.get("_appId")).cloned();
     let targets: Vec<Json> = change

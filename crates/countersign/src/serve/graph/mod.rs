@@ -37,11 +37,14 @@ use call::Call;
 pub(crate) use call::{Answer, Caller, CallerKind};
 use routes::{Found, Operation};
 
-use super::Server;
+use super::{Server, ids};
 
 /// Content type of Graph's answers.
 const JSON: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+
+/// Longest `client-request-id` that is repeated and recorded; Microsoft's clients send a GUID.
+const CLIENT_REQUEST_ID_MAX: usize = 256;
 
 /// A request as it came in, or as a batch holds it.
 pub(crate) struct Request<'a> {
@@ -75,7 +78,7 @@ pub(crate) async fn serve(server: &Server, caller: &Caller, request: &Request<'_
 /// What needs no token: descriptions of the API.
 pub(crate) fn document(request: &Request<'_>) -> Option<Response<Body>> {
     let name = request.path.trim_matches('/').replace("%24", "$");
-    if request.method != "GET" {
+    if !matches!(request.method, "GET" | "HEAD") {
         return None;
     }
     let (kind, text) = match name.to_ascii_lowercase().as_str() {
@@ -248,13 +251,15 @@ pub(crate) fn respond(request: &Request<'_>, outcome: Result<Answer, ODataError>
 
 /// An error as a response.
 pub(crate) fn refusal(request: &Request<'_>, error: &ODataError) -> Response<Body> {
-    let client_request_id = client_request_id(request);
-    let body = error.body(request.now.0, request.request_id, client_request_id);
+    let body = error.body(request.now.0, request.request_id, client_request_id(request.headers));
     json(error.status, &body)
 }
 
-fn client_request_id<'a>(request: &Request<'a>) -> Option<&'a str> {
-    request.headers.get("client-request-id").and_then(|id| id.to_str().ok())
+/// The id that the client has for its request, unless it is one that nobody would want to find in a log.
+pub(crate) fn client_request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get("client-request-id")?.to_str().ok()?;
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_plain && (1..=CLIENT_REQUEST_ID_MAX).contains(&id.len())).then_some(id)
 }
 
 fn json(status: u16, body: &Json) -> Response<Body> {
@@ -265,12 +270,30 @@ fn json(status: u16, body: &Json) -> Response<Body> {
 }
 
 /// Headers of every answer.
-pub(crate) fn finish(request: &Request<'_>, mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn finish(request: &Request<'_>, response: Response<Body>) -> Response<Body> {
+    with_headers(response, request.request_id, client_request_id(request.headers))
+}
+
+/// An error that has no call behind it: what the router refuses by itself.
+pub(crate) fn refusal_of(error: &ODataError, headers: &HeaderMap, now: Timestamp) -> Response<Body> {
+    let request_id = ids::ordered(now).map(|id| id.to_string()).unwrap_or_default();
+    let client_request_id = client_request_id(headers);
+    let response = json(error.status, &error.body(now.0, &request_id, client_request_id));
+    with_headers(response, &request_id, client_request_id)
+}
+
+fn with_headers(
+    mut response: Response<Body>,
+    request_id: &str,
+    client_request_id: Option<&str>,
+) -> Response<Body> {
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(request.request_id) {
-        headers.insert("request-id", id.clone());
-        let echoed = client_request_id(request).and_then(|id| HeaderValue::from_str(id).ok());
-        headers.insert("client-request-id", echoed.unwrap_or(id));
+    for (name, value) in
+        [("request-id", request_id), ("client-request-id", client_request_id.unwrap_or(request_id))]
+    {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
     }
     headers.insert("odata-version", HeaderValue::from_static("4.0"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
