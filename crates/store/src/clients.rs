@@ -195,6 +195,50 @@ impl Scoped {
         }
     }
 
+    /// Changes the service principals that other tenants have of an application which is at home in this one; elsewhere it
+    /// changes nothing. The one write across tenants: what `change` puts there is a copy of what the publisher says of its
+    /// application, as in Entra, and nothing that a tenant decides for itself.
+    pub async fn change_elsewhere(
+        &mut self,
+        app_id: &str,
+        change: impl Fn(&mut Map<String, Json>),
+    ) -> Result<(), StoreError> {
+        if self.get_by(&APPLICATION, "app_id", app_id).await?.is_none() {
+            return Ok(());
+        }
+        let statement = Statement::new(
+            "select tenant_id from service_principal where app_id = $1 and tenant_id <> $2 order by tenant_id",
+            [app_id.to_ascii_lowercase().into(), self.tenant()],
+        );
+        let rows = self.session.fetch(statement).await?;
+        let tenants = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+        let home = self.scope.clone();
+        for tenant in tenants {
+            self.scope = TenantScope::new(tenant);
+            let changed = self.change_principal(app_id, &change).await;
+            self.scope = home.clone();
+            changed?;
+        }
+        Ok(())
+    }
+
+    async fn change_principal(
+        &mut self,
+        app_id: &str,
+        change: impl Fn(&mut Map<String, Json>),
+    ) -> Result<(), StoreError> {
+        let Some(mut principal) = self.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await? else {
+            return Ok(());
+        };
+        let before = principal.body.clone();
+        change(&mut principal.body);
+        if principal.body == before {
+            Ok(())
+        } else {
+            self.update(&SERVICE_PRINCIPAL, principal).await.map(drop)
+        }
+    }
+
     async fn load_client(&mut self, app_id: &str) -> Result<Option<Client>, StoreError> {
         let principal = self.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await?;
         let principal = principal.filter(|principal| principal.deleted.is_none());

@@ -233,6 +233,19 @@ async def test_the_service_principal_goes_with_its_application(graph: GraphServi
     assert_missing(error)
 
 
+async def test_the_service_principal_has_the_name_of_its_application(graph: GraphServiceClient, workload: Workload):
+    """Where the application is at home; a new name of the service principal is its own."""
+    principal = graph.service_principals.by_service_principal_id(workload.service_principal_id)
+    await principal.patch(ServicePrincipal(display_name="its own"))
+    application = graph.applications.by_application_id(workload.object_id)
+    assert (await application.get()).display_name == workload.name
+    await application.patch(Application(notes="no new name"))
+    assert (await principal.get()).display_name == "its own"
+    await application.patch(Application(display_name="renamed"))
+    found = await principal.get()
+    assert (found.display_name, found.app_display_name) == ("renamed", "renamed")
+
+
 async def test_a_service_principal_deleted_and_restored(
     graph: GraphServiceClient, http, server: Server, contoso: Tenant, workload: Workload
 ):

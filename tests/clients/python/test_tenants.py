@@ -795,6 +795,47 @@ async def test_consent_to_their_application_shows_and_changes_nothing_of_it(us: 
     assert theirs.status_code == 200
 
 
+async def test_their_application_has_the_roles_that_they_give_it(http, server: Server, us: Inside, them: Inside):
+    """As in Entra: what a service principal says of its application is the publisher's, wherever it is."""
+    api = await them.make(
+        "POST", "applications", {"displayName": graphs.unique("api"), "signInAudience": "AzureADMultipleOrgs"}
+    )
+    resource = await us.make("POST", "servicePrincipals", {"appId": api["appId"]})
+    client = await us.make("POST", "applications", {"displayName": graphs.unique("client")})
+    principal = await us.make("POST", "servicePrincipals", {"appId": client["appId"]})
+    secret = (await us.make("POST", f"applications/{client['id']}/addPassword", {}))["secretText"]
+
+    async def roles() -> list[str] | None:
+        fields = tokens.form(client["appId"], client_secret=secret, scope=f"{api['appId']}/.default")
+        answer = await tokens.post(http, server, us.tenant, fields)
+        return tokens.claims(answer.json()["access_token"]).get("roles")
+
+    role = {
+        "id": str(uuid.uuid4()), "value": "Orders.Read", "displayName": "a", "description": "a",
+        "allowedMemberTypes": ["Application"], "isEnabled": True,
+    }
+    scope = {
+        "id": str(uuid.uuid4()), "value": "Orders.Use", "type": "User", "isEnabled": True,
+        "adminConsentDisplayName": "a", "adminConsentDescription": "a",
+    }
+    assert await roles() is None
+    change = {
+        "displayName": "renamed", "appRoles": [role], "api": {"oauth2PermissionScopes": [scope]},
+        "identifierUris": [f"api://{graphs.unique('later')}"],
+    }
+    await them.make("PATCH", f"applications/{api['id']}", change)
+    found = await us.make("GET", f"servicePrincipals/{resource['id']}")
+    assert [one["value"] for one in found["appRoles"]] == ["Orders.Read"]
+    assert [one["value"] for one in found["oauth2PermissionScopes"]] == ["Orders.Use"]
+    assert (found["appDisplayName"], found["displayName"]) == ("renamed", resource["displayName"])
+    assert found["servicePrincipalNames"] == resource["servicePrincipalNames"], "no publisher takes a name of ours"
+    assignment = {"principalId": principal["id"], "resourceId": resource["id"], "appRoleId": role["id"]}
+    await us.make("POST", f"servicePrincipals/{principal['id']}/appRoleAssignments", assignment)
+    assert await roles() == ["Orders.Read"]
+    await them.make("PATCH", f"applications/{api['id']}", {"appRoles": [role | {"value": "Orders.Read.All"}]})
+    assert await roles() == ["Orders.Read.All"]
+
+
 async def test_an_assertion_is_for_the_tenant_that_it_names(http, server: Server, us: Inside, them: Inside):
     key = Key()
     application = await us.make(

@@ -310,7 +310,7 @@ async fn change(
                 audit::write(call, scoped, Change::application("Update application", "Update", targets))
                     .await?;
             }
-            follow(scoped, &record).await?;
+            follow(scoped, &before, &record).await?;
             claim_names(scoped, &record).await?;
         }
         Holder::ServicePrincipal => {
@@ -330,21 +330,35 @@ async fn change(
     Ok(())
 }
 
-/// The service principal in the home tenant takes what its application changed. Those of other tenants keep what they took when
-/// they were made: a tenant's rows are written by that tenant alone. Whether the application is disabled, and its credentials,
-/// are asked of the application itself at each sign-in.
-async fn follow(scoped: &mut Scoped, application: &Record) -> Result<(), ODataError> {
+/// Service principals take what their application changed, the one at home also its name. In other tenants they keep the names
+/// under which they are asked for as a resource: there a publisher could take those of somebody else.
+async fn follow(
+    scoped: &mut Scoped,
+    before: &Map<String, Json>,
+    application: &Record,
+) -> Result<(), ODataError> {
     let app_id = application.text("appId").unwrap_or_default();
+    let elsewhere = scoped.change_elsewhere(app_id, |principal| {
+        let names = principal.get("servicePrincipalNames").cloned().unwrap_or(Json::Null);
+        directory::follow_application(principal, &application.body);
+        principal.insert("servicePrincipalNames".into(), names);
+    });
+    elsewhere.await.map_err(failed)?;
     let Some(mut principal) = scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await.map_err(failed)?
     else {
         return Ok(());
     };
-    let before = principal.body.clone();
+    let old = principal.body.clone();
     directory::follow_application(&mut principal.body, &application.body);
-    if principal.body == before {
+    let name = application.body.get("displayName").cloned().unwrap_or(Json::Null);
+    if before.get("displayName") != Some(&name) {
+        principal.body.insert("displayName".into(), name);
+    }
+    if principal.body == old {
         return Ok(());
     }
-    scoped.update(&SERVICE_PRINCIPAL, principal).await.map_err(failed).map(drop)
+    let principal = scoped.update(&SERVICE_PRINCIPAL, principal).await.map_err(failed)?;
+    risk::follow_principal(scoped, &principal).await
 }
 
 /// Gives an application, or the application of a service principal, the names of what is there of it now.
