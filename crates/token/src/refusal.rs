@@ -31,7 +31,9 @@ pub enum RefusalKind {
     InvalidInstance,
     /// `authorization_pending`, 400: the device flow waits for the user.
     AuthorizationPending,
-    /// `login_required`: the person would have to do something, and the client wants no page.
+    /// `slow_down`, 400: the device flow waits for the user, and the device asks too often.
+    SlowDown,
+    /// `login_required`, 400: the person would have to do something, and the client wants no page.
     LoginRequired,
     /// `authorization_declined`, 400: the user said no.
     AuthorizationDeclined,
@@ -67,6 +69,7 @@ impl RefusalKind {
             RefusalKind::InvalidTenant => ("invalid_tenant", 400),
             RefusalKind::InvalidInstance => ("invalid_instance", 400),
             RefusalKind::AuthorizationPending => ("authorization_pending", 400),
+            RefusalKind::SlowDown => ("slow_down", 400),
             RefusalKind::LoginRequired => ("login_required", 400),
             RefusalKind::AuthorizationDeclined => ("authorization_declined", 400),
             RefusalKind::ExpiredToken => ("expired_token", 400),
@@ -670,6 +673,15 @@ impl Refusal {
         )
     }
 
+    /// 70016 for a device that did not wait for its interval (RFC 8628 section 3.5).
+    pub fn slow_down() -> Refusal {
+        Refusal::new(
+            70_016,
+            RefusalKind::SlowDown,
+            "OAuth 2.0 device flow error. Authorization is pending. Poll less often.",
+        )
+    }
+
     /// 70018: a device code that nobody was given.
     pub fn invalid_device_code() -> Refusal {
         Refusal::grant(
@@ -825,6 +837,7 @@ mod tests {
             (Refusal::code_verifier_mismatch(), 50_148, 400, "invalid_grant"),
             (Refusal::redirect_mismatch("u", "a"), 50_011, 400, "invalid_request"),
             (Refusal::authorization_pending(), 70_016, 400, "authorization_pending"),
+            (Refusal::slow_down(), 70_016, 400, "slow_down"),
             (Refusal::login_required(), 50_058, 400, "login_required"),
             (Refusal::device_code_expired(), 70_020, 400, "expired_token"),
             (Refusal::invalid_user_or_password(), 50_126, 400, "invalid_grant"),

@@ -491,7 +491,21 @@ def test_a_device_waits(server: Server, contoso: Tenant, browser: Browser):
     flow = app.initiate_device_flow([WRITE_RISK])
     result = app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
     assert result["error"] == "authorization_pending"
-    assert_refused(poll(browser, contoso, flow), 70016)
+    assert_refused(poll(browser, contoso, device_flow(browser, contoso)), 70016)
+
+
+def test_a_device_that_asks_too_often(contoso: Tenant, browser: Browser, operator: Person):
+    """RFC 8628 section 3.5. Nobody has to wait once the person is done."""
+    flow, other = device_flow(browser, contoso), device_flow(browser, contoso)
+
+    def error(flow: dict) -> str:
+        return poll(browser, contoso, flow).json()["error"]
+
+    assert [error(flow), error(flow), error(other)] == ["authorization_pending", "slow_down", "authorization_pending"]
+    time.sleep(flow["interval"])
+    assert error(flow) == "authorization_pending"
+    browser.connect(flow["user_code"], operator)
+    assert poll(browser, contoso, flow).status_code == 200
 
 
 @pytest.mark.parametrize("answer", ["no", "", "maybe"])

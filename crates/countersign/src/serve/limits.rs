@@ -9,6 +9,7 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::config::Limits as Settings;
+use super::people::device::INTERVAL_SECONDS;
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock>;
 
@@ -19,12 +20,15 @@ pub(crate) struct Limits {
     applications: Keyed<String>,
     passwords: Keyed<String>,
     codes: Keyed<String>,
+    devices: Keyed<Vec<u8>>,
 }
 
 /// Passwords tried for one person and minute.
 const PASSWORDS_PER_MINUTE: u32 = 10;
 /// Codes of an authenticator tried for one person and hour: three of a million are right at any time.
 const CODES_PER_HOUR: u32 = 20;
+/// How often a device may ask whether the person is done: a second less than it is told to wait, for clocks and networks.
+const DEVICE_INTERVAL: Duration = Duration::from_secs(INTERVAL_SECONDS - 1);
 
 fn keyed<K: std::hash::Hash + Eq + Clone>(requests: u32, per: Duration) -> Keyed<K> {
     let requests = NonZeroU32::new(requests.max(1)).unwrap_or(NonZeroU32::MIN);
@@ -43,6 +47,7 @@ impl Limits {
             applications: keyed(settings.graph_per_application_ten_seconds, Duration::from_secs(10)),
             passwords: keyed(PASSWORDS_PER_MINUTE, minute),
             codes: keyed(CODES_PER_HOUR, Duration::from_hours(1)),
+            devices: keyed(1, DEVICE_INTERVAL),
         }
     }
 
@@ -80,6 +85,11 @@ impl Limits {
         self.codes.check_key(&user_id.to_owned()).is_ok()
     }
 
+    /// Whether a device, known by the hash of its code, has waited as long as it was told.
+    pub(crate) fn device(&self, code: &[u8]) -> bool {
+        self.devices.check_key(&code.to_vec()).is_ok()
+    }
+
     /// Forgets whoever has been quiet: memory stays bounded by who is active.
     pub(crate) fn forget_idle(&self) {
         self.clients.retain_recent();
@@ -87,5 +97,6 @@ impl Limits {
         self.applications.retain_recent();
         self.passwords.retain_recent();
         self.codes.retain_recent();
+        self.devices.retain_recent();
     }
 }

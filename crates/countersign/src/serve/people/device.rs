@@ -16,7 +16,7 @@ const LETTERS: &[u8; 16] = b"BCDFGHJKLMPQRTVX";
 /// Letters in a user code: 32 bits, for a quarter of an hour, behind a limit.
 const LENGTH: usize = 8;
 /// Seconds between two questions of a device.
-const INTERVAL_SECONDS: i64 = 5;
+pub(crate) const INTERVAL_SECONDS: u64 = 5;
 /// What waits for the person's yes after the sign-in.
 const CONFIRMATION: &str = "device_confirmation";
 

@@ -180,6 +180,7 @@ async fn redeem(
         Grant::DeviceCode(_) => match text(&grant.body, "status") {
             Some("approved") => {}
             Some("declined") => return Err(Refusal::authorization_declined()),
+            _ if !server.limits.device(&grant.hash) => return Err(Refusal::slow_down()),
             _ => return Err(Refusal::authorization_pending()),
         },
         _ => {}
