@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The right to read and write the rows of one tenant. Every function of the store that touches rows takes one; only
 /// [`crate::Store::scope`] makes one, and only what authenticates may call that (`cargo xtask tidy` holds the list), so a
-/// query across tenants cannot be written by mistake.
+/// query across tenants cannot be written by mistake. Those that are meant are in `clients.rs`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TenantScope {
     tenant_id: String,
