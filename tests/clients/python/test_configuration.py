@@ -402,6 +402,23 @@ def test_a_database_that_is_not_there_is_named(folder: Server):
     assert time.monotonic() - begun < 10
 
 
+def test_an_init_that_failed_can_be_repeated(tmp_path: Path, database: str):
+    """Half a folder would be taken for the data of a server."""
+    server = Server(tmp_path)
+    server.data.mkdir()
+    (server.data / "notes.txt").write_text("mine")
+    done = server.run("init", "--json", "--database", "postgres://somebody@127.0.0.1:1/none")
+    assert_one_line(done, "127.0.0.1:1", "refused")
+    assert [file.name for file in server.data.iterdir()] == ["notes.txt"]
+    (server.data / "notes.txt").unlink()
+    server.run("init", "--json", "--database", "postgres://somebody@127.0.0.1:1/none")
+    assert not server.data.exists()
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data" / "ca.key").write_text("of somebody else")
+    assert_one_line(server.run("init", "--json"), "nothing was changed")
+    assert (tmp_path / "data" / "ca.key").read_text() == "of somebody else"
+
+
 def test_another_kind_of_database(folder: Server):
     done = folder.run("tenant", "list", "--database", "mysql://127.0.0.1:1/none")
     assert_one_line(done, "`database`", "postgres://")

@@ -16,9 +16,13 @@ fn master_key_file(data: &Path) -> PathBuf {
     data.join("master.key")
 }
 
+/// Everything that `init` makes in a data folder.
+const MADE_BY_INIT: [&str; 6] =
+    ["master.key", "ca.key", "ca.pem", "countersign.db", "countersign.db-wal", "countersign.db-shm"];
+
 /// Makes a folder that only its owner may enter; it must not hold a server's data already.
 pub(crate) fn create_folder(data: &Path) -> Result<()> {
-    if master_key_file(data).exists() || database_file(data).exists() {
+    if MADE_BY_INIT.iter().any(|name| data.join(name).exists()) {
         bail!("`{}` holds the data of a server already; nothing was changed", data.display());
     }
     let mut builder = fs::DirBuilder::new();
@@ -26,6 +30,16 @@ pub(crate) fn create_folder(data: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(data).with_context(|| format!("cannot make the folder `{}`", data.display()))
+}
+
+/// Takes back what a failed `init` made, after [`create_folder`] found none of it there: half a server's data would be in the
+/// way of the next try.
+pub(crate) fn clear_folder(data: &Path) {
+    for name in MADE_BY_INIT {
+        let _ = fs::remove_file(data.join(name));
+    }
+    // Stays where something else is in it.
+    let _ = fs::remove_dir(data);
 }
 
 /// Writes a new file that only its owner may read; one that is there is an error.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use countersign_model::time::Timestamp;
 use countersign_store::{Location, Plan, Store};
 
 use super::bootstrap::{self, Created, NewTenant};
@@ -16,6 +17,14 @@ pub(crate) fn run(arguments: &Init) -> Result<()> {
     let file = files::database_file(&arguments.data);
     let location = location(arguments.database.as_deref(), &file, true)?;
     files::create_folder(&arguments.data)?;
+    let made = make(arguments, location, now);
+    if made.is_err() {
+        files::clear_folder(&arguments.data);
+    }
+    report(&arguments.data, made?, arguments.json)
+}
+
+fn make(arguments: &Init, location: Location<'_>, now: Timestamp) -> Result<Created> {
     let master_key = files::create_master_key(&arguments.data)?;
     tls::create_authority(&arguments.data, now)?;
     super::runtime()?.block_on(async {
@@ -26,7 +35,7 @@ pub(crate) fn run(arguments: &Init) -> Result<()> {
         let new = new_tenant(&arguments.tenant)?;
         let created = bootstrap::create_tenant(&store, new, now).await?;
         store.close().await;
-        report(&arguments.data, created, arguments.json)
+        Ok(created)
     })
 }
 
