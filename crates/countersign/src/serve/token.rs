@@ -438,8 +438,7 @@ fn unavailable(call: &TokenCall<'_>) -> Response<Body> {
 }
 
 fn respond(status: StatusCode, body: &Json, attempt: &Attempt, call: &TokenCall<'_>) -> Response<Body> {
-    // Written at once; the `Display` of JSON takes the long way through a formatter.
-    let mut response = Response::new(Body::from(serde_json::to_vec(body).unwrap_or_default()));
+    let mut response = Response::new(Body::from(sonic_rs::to_vec(body).unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
