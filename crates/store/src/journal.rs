@@ -4,12 +4,14 @@
 //! it. A record is one line of JSON in the shape of `/beta`'s `signIn`.
 
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use aws_lc_rs::rand;
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_odata::value::parse_instant;
 use serde_json::{Map, Value as Json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::database::{Database, Statement};
 use crate::{Scoped, Store, StoreError};
@@ -18,6 +20,11 @@ use crate::{Scoped, Store, StoreError};
 const QUEUE_RECORDS_MAX: usize = 4_096;
 /// Records of one commit: bounds the size of a row.
 const BATCH_RECORDS_MAX: usize = 1_024;
+/// Records of one commit from which the journal counts as busy.
+const BUSY_RECORDS: usize = 4;
+/// Shortest time between the beginnings of two commits of a busy journal: a commit costs as much CPU time whether it holds
+/// four records or forty. Whoever comes alone does not wait.
+const BUSY_INTERVAL: Duration = Duration::from_millis(5);
 /// Batches read at a time.
 const READ_BATCHES_MAX: i64 = 64;
 
@@ -74,7 +81,20 @@ impl Journal {
 
 async fn write(database: Database, mut incoming: mpsc::Receiver<Entry>) {
     let mut entries = Vec::with_capacity(BATCH_RECORDS_MAX);
+    let mut next = Instant::now();
     while incoming.recv_many(&mut entries, BATCH_RECORDS_MAX).await > 0 {
+        if Instant::now() < next {
+            tokio::time::sleep_until(next).await;
+            while entries.len() < BATCH_RECORDS_MAX
+                && let Ok(entry) = incoming.try_recv()
+            {
+                entries.push(entry);
+            }
+        }
+        next = Instant::now();
+        if entries.len() >= BUSY_RECORDS {
+            next += BUSY_INTERVAL;
+        }
         // By tenant, oldest first, whatever the order of arrival.
         entries
             .sort_by(|a, b| (&a.record.tenant_id, a.record.time).cmp(&(&b.record.tenant_id, b.record.time)));
