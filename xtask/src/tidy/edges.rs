@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("countersign-patterns", &["countersign-model"]),
     ("countersign-simulation", &["countersign-model"]),
     ("countersign-odata", &[]),
+    ("countersign-access", &["countersign-model"]),
     ("countersign-store", &["countersign-model", "countersign-odata"]),
     ("countersign-token", &["countersign-model"]),
     (
@@ -27,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "countersign-patterns",
             "countersign-simulation",
             "countersign-odata",
+            "countersign-access",
             "countersign-store",
             "countersign-token",
         ],

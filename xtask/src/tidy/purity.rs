@@ -7,8 +7,8 @@ use super::source::{is_test, product_lines, says};
 use super::{File, Metadata};
 
 /// Folders of the crates that are pure.
-const PURE: [&str; 8] =
-    ["model", "logs", "enrichment", "detection", "patterns", "simulation", "odata", "token"];
+const PURE: [&str; 9] =
+    ["model", "logs", "enrichment", "detection", "patterns", "simulation", "odata", "access", "token"];
 
 /// What no pure crate may be built with, however far down.
 const IMPURE_DEPENDENCIES: [&str; 18] = [
