@@ -1,16 +1,22 @@
-//! Conditional Access for workload identities.
+//! Conditional Access for workload identities: which policies apply to a sign-in.
 //!
 //! Policies and named locations come in as Graph's JSON and are read once into [`policy::Policy`] and
-//! [`location::NamedLocation`], with every refusal that needs no directory.
+//! [`location::NamedLocation`], with every refusal that needs no directory. A tenant's policies are compiled into one
+//! [`snapshot::Snapshot`], which never changes; [`snapshot::Snapshot::evaluate`] answers a sign-in out of it without a
+//! lock and without an allocation, and [`evaluate::Evaluation`] tells what the token endpoint, the sign-in log and What
+//! If want to know.
 //!
-//! Nothing here does I/O, asks the clock or keeps state. Start with [`policy`].
+//! Nothing here does I/O, asks the clock or keeps state. What cannot be known for certain is decided against the
+//! workload: a risk that cannot be read matches every policy that is about risk. Start with [`evaluate`].
 
 pub mod document;
+pub mod evaluate;
 pub mod invalid;
 pub mod location;
 pub mod policy;
 pub mod principal;
 pub mod rule;
+pub mod snapshot;
 
 mod bits;
 mod json;

@@ -1,6 +1,6 @@
-"""Each rule of the evaluation, asked of What If: evaluation_semantics.json, which tests of the pure function read too.
+"""Each rule of the evaluation, asked of What If: the table of the crate that evaluates, whose own tests read it too.
 
-Goes to tests/clients/python/test_evaluation_semantics.py, with the table beside it.
+Goes to tests/clients/python/test_evaluation_semantics.py.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import pytest
 from support import graph as graphs
 from support.access import EVALUATE, LOCATIONS, Setting, opened, own_setting
 
-TABLE = json.loads((Path(__file__).parent / "evaluation_semantics.json").read_text())
+ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "Cargo.toml").exists())
+TABLE = json.loads((ROOT / "crates/access/tests/evaluation_semantics.json").read_text())
 # The rest is for the core alone, since no client can bring it about: applications of Microsoft, an unreadable risk.
 ROWS = [row for row in TABLE["rows"] if row.get("only") != "core"]
 
