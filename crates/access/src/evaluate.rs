@@ -15,7 +15,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use countersign_model::risk::RiskLevel;
+use countersign_model::risk::{RiskLevel, RiskState};
 use countersign_model::source::Country;
 use uuid::Uuid;
 
@@ -48,6 +48,18 @@ pub enum Risk {
     NotSaid,
     /// It cannot be read. Policies about risk apply, so that nobody gets in by breaking something.
     Unavailable,
+}
+
+impl Risk {
+    /// The risk of a risky service principal: its aggregate level, as long as nobody has settled it.
+    pub fn of(level: RiskLevel, state: RiskState) -> Risk {
+        match state {
+            RiskState::AtRisk | RiskState::ConfirmedCompromised => Risk::Level(level),
+            RiskState::None | RiskState::ConfirmedSafe | RiskState::Remediated | RiskState::Dismissed => {
+                Risk::Level(RiskLevel::None)
+            }
+        }
+    }
 }
 
 /// A place.
@@ -306,4 +318,35 @@ fn write_flags(f: &mut fmt::Formatter<'_>, flags: u32, names: &[(u32, &str)], no
     let mut names = names.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, name)| *name);
     f.write_str(names.next().unwrap_or(none))?;
     names.try_for_each(|name| write!(f, ",{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_settled_is_no_risk() {
+        for (state, level) in [
+            (RiskState::AtRisk, RiskLevel::High),
+            (RiskState::ConfirmedCompromised, RiskLevel::High),
+            (RiskState::None, RiskLevel::None),
+            (RiskState::ConfirmedSafe, RiskLevel::None),
+            (RiskState::Remediated, RiskLevel::None),
+            (RiskState::Dismissed, RiskLevel::None),
+        ] {
+            assert_eq!(Risk::of(RiskLevel::High, state), Risk::Level(level), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn flags_are_joined_by_value() {
+        let mut reasons = Reasons::LOCATION;
+        reasons.add(Reasons::NOT_ENOUGH_INFORMATION);
+        reasons.add(Reasons::APPLICATION);
+        assert_eq!(reasons.to_string(), "notEnoughInformation,application,location");
+        assert_eq!(
+            (Reasons::default().to_string(), Conditions::default().to_string()),
+            ("notSet".into(), "none".into())
+        );
+    }
 }

@@ -68,6 +68,11 @@ impl NamedLocation {
         Ok(NamedLocation { id: object.id()?, display_name: object.display_name()?.to_owned(), area })
     }
 
+    /// Whether it is part of `AllTrusted`.
+    pub fn is_trusted(&self) -> bool {
+        matches!(self.area, Area::Networks { is_trusted: true, .. })
+    }
+
     /// The location as Graph shows it: what was left out has its default.
     pub fn complete(json: &Map<String, Json>) -> Map<String, Json> {
         let kind = json.get("@odata.type").and_then(Json::as_str).unwrap_or_default();

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::invalid::{Code, Invalid, echo};
 use crate::json::{Object, guid};
+use crate::location::NamedLocation;
 use crate::rule::{Rule, RuleError};
 
 /// Most policies in a tenant; one more is refused when it is made. It fixes the size of every set of policies, so that a
@@ -224,6 +225,15 @@ impl Policy {
             risk_levels: conditions.texts("servicePrincipalRiskLevels", risk_level)?,
             locations: conditions.object("locations", "conditions.locations")?.map(locations).transpose()?,
         })
+    }
+
+    /// Whether its places have to do with a location, by id or as one of the trusted. A change of a location concerns a
+    /// policy that rests on it as it was or as it is now.
+    pub fn rests_on(&self, location: &NamedLocation) -> bool {
+        self.locations
+            .iter()
+            .flat_map(|locations| [&locations.include, &locations.exclude])
+            .any(|places| places.named.contains(&location.id) || (places.trusted && location.is_trusted()))
     }
 
     /// The ids that it names.

@@ -198,6 +198,11 @@ impl Snapshot {
         &self.policies
     }
 
+    /// Whether an enabled policy is about a level of risk, so that reaching it ends the tokens of before.
+    pub fn is_level_enforced(&self, level: RiskLevel) -> bool {
+        !((self.risk.of(Risk::Level(level)).met - self.risk.any) & self.enabled).is_empty()
+    }
+
     /// Which policies apply to a sign-in.
     pub fn evaluate(&self, sign_in: &SignIn<'_>) -> Evaluation<'_> {
         let in_reach = self.reach.of(sign_in.principal.scope);
@@ -438,12 +443,10 @@ struct Numbers {
 
 impl Numbers {
     fn of(locations: &[NamedLocation]) -> Numbers {
-        let is_trusted =
-            |location: &NamedLocation| matches!(location.area, Area::Networks { is_trusted: true, .. });
         let numbered = || locations.iter().enumerate();
         Numbers {
             by_id: numbered().map(|(at, location)| (location.id, at)).collect(),
-            trusted: numbered().filter(|(_, location)| is_trusted(location)).map(|(at, _)| at).collect(),
+            trusted: numbered().filter(|(_, location)| location.is_trusted()).map(|(at, _)| at).collect(),
         }
     }
 
@@ -475,6 +478,22 @@ mod tests {
                 json!({"includeLocations": ["All"], "excludeLocations": [location]});
         }
         Policy::read(json.as_object().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn levels_that_an_enabled_policy_is_about() {
+        let mut risky = policy(None);
+        risky.risk_levels = vec![RiskLevel::None, RiskLevel::Medium];
+        let levels = [RiskLevel::None, RiskLevel::Low, RiskLevel::Medium, RiskLevel::High];
+        for (state, expected) in [
+            (State::Enabled, [false, false, true, false]),
+            (State::ReportOnly, [false; 4]),
+            (State::Disabled, [false; 4]),
+        ] {
+            risky.state = state;
+            let snapshot = Snapshot::compile(&[policy(None), risky.clone()], &[]).unwrap();
+            assert_eq!(levels.map(|level| snapshot.is_level_enforced(level)), expected, "{state:?}");
+        }
     }
 
     #[test]

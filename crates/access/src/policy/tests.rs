@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::document::complete;
+use crate::location::Area;
 
 const PAYROLL: Uuid = Uuid::from_u128(0x0000_00a1_1111_4111_8111_1111_1111_1111);
 const OFFICE: Uuid = Uuid::from_u128(0x0000_00c1_1111_4111_8111_1111_1111_1111);
@@ -336,4 +337,29 @@ fn everything_that_is_named_can_be_looked_up() {
     let expected =
         References { principals: vec![other, PAYROLL], applications: vec![other], locations: vec![OFFICE] };
     assert_eq!(policy.references(), expected);
+}
+
+#[test]
+fn a_policy_rests_on_locations_by_id_and_by_trust() {
+    let location = |id, is_trusted| NamedLocation {
+        id,
+        display_name: "network".to_owned(),
+        area: Area::Networks { is_trusted, networks: Vec::new() },
+    };
+    let other = Uuid::from_u128(7);
+    let by_both = Policy::read(good().as_object().unwrap()).unwrap();
+    let by_id =
+        read("/conditions/locations", &json!({"includeLocations": ["All"], "excludeLocations": [OFFICE]}));
+    let by_trust = read("/conditions/locations", &json!({"includeLocations": ["AllTrusted"]}));
+    let by_none = read("/conditions/locations", &Json::Null);
+    for (policy, expected) in [
+        (by_both, [true, true, false, true]),
+        (by_id, [true, true, false, false]),
+        (by_trust, [false, true, false, true]),
+        (by_none, [false; 4]),
+    ] {
+        let rests_on = [(OFFICE, false), (OFFICE, true), (other, false), (other, true)]
+            .map(|(id, is_trusted)| policy.rests_on(&location(id, is_trusted)));
+        assert_eq!(rests_on, expected, "{:?}", policy.locations);
+    }
 }
