@@ -46,6 +46,7 @@ static THING: EntityType = EntityType {
     ],
     navigation: &[Navigation::many("owners", &THING), Navigation::one("manager", &OPEN)],
     open: false,
+    derived: &[],
 };
 
 static OPEN: EntityType = EntityType {
@@ -54,6 +55,7 @@ static OPEN: EntityType = EntityType {
     properties: &[],
     navigation: &[Navigation::many("opens", &OPEN).contained()],
     open: true,
+    derived: &[],
 };
 
 /// Reads the first line as a path, the second as a query string and the rest as a filter, against a closed

@@ -106,6 +106,7 @@ impl Types {
                 }
                 Kind::Entity(of) | Kind::Entities(of) if self.entities.insert(of.name, of).is_none() => {
                     open.extend(of.base.map(Kind::Entity));
+                    open.extend(of.derived.iter().map(|derived| Kind::Entity(derived)));
                     open.extend(of_version(of.properties));
                     let relations =
                         of.navigation.iter().filter(|relation| relation.versions.contains(version));
@@ -233,6 +234,7 @@ mod tests {
         properties: &[],
         navigation: &[crate::edm::Navigation::many("riskySignIns", &SIGN_IN).contained()],
         open: false,
+        derived: &[],
     };
 
     #[test]

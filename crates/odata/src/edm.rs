@@ -16,6 +16,7 @@
 //!     // Tables may refer to each other and to themselves.
 //!     navigation: &[Navigation::many("owners", &SERVICE_PRINCIPAL)],
 //!     open: false,
+//!     derived: &[],
 //! };
 //!
 //! assert!(SERVICE_PRINCIPAL.property("publisherName", Version::V1).is_none());
@@ -80,6 +81,8 @@ pub struct EntityType {
     pub navigation: &'static [Navigation],
     /// Whether objects may have properties that are not listed.
     pub open: bool,
+    /// Types that stand in the same collections and have this one as their base; an object's `@odata.type` says its own.
+    pub derived: &'static [&'static EntityType],
 }
 
 impl EntityType {
@@ -88,10 +91,19 @@ impl EntityType {
         format!("{NAMESPACE}.{}", self.name)
     }
 
-    /// The property of that name in that version, its base's included. Case is ignored if no spelling fits
-    /// exactly.
+    /// The property of that name in that version, its base's included, and those of derived types. Case is ignored if no
+    /// spelling fits exactly.
     pub fn property(&'static self, name: &str, version: Version) -> Option<&'static Property> {
-        find(&self.bases().map(|entity| entity.properties), name, version)
+        let derived = || find(&self.derived.iter().map(|entity| entity.properties), name, version);
+        find(&self.bases().map(|entity| entity.properties), name, version).or_else(derived)
+    }
+
+    /// Itself or the derived type of a qualified name, `microsoft.graph.ipNamedLocation`, with or without `#`.
+    pub fn cast(&'static self, qualified: &str) -> Option<&'static EntityType> {
+        let (namespace, name) = qualified.trim_start_matches('#').rsplit_once('.')?;
+        let is_named = |entity: &&'static EntityType| entity.name.eq_ignore_ascii_case(name);
+        let mut all = std::iter::once(self).chain(self.derived.iter().copied());
+        all.find(is_named).filter(|_| namespace.eq_ignore_ascii_case(NAMESPACE))
     }
 
     /// The relation of that name in that version, with the rules of [`EntityType::property`].
@@ -497,6 +509,13 @@ macro_rules! shown_by_name {
 }
 
 shown_by_name! { EntityType ComplexType EnumType Navigation }
+
+/// Types are statics: one is another when it is the same.
+impl PartialEq for EntityType {
+    fn eq(&self, other: &EntityType) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
 
 impl PartialEq for Navigation {
     fn eq(&self, other: &Navigation) -> bool {

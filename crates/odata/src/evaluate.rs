@@ -92,6 +92,10 @@ fn holds<'v>(expr: &Expr, object: &'v Value, items: &mut Vec<&'v Value>) -> bool
             let elements = elements_at(collection, object, items);
             elements.iter().all(|element| holds_for(predicate, element, object, items))
         }
+        Expr::IsOf(of) => {
+            let own = object.get("@odata.type").and_then(Value::as_str);
+            own.and_then(|own| of.cast(own)).is_some_and(|own| std::ptr::eq(own, *of))
+        }
         Expr::True => true,
         Expr::False => false,
     }
@@ -215,7 +219,7 @@ mod tests {
     use super::*;
     use crate::edm::{EntityType, Version};
     use crate::query::{Context, Options, RawOptions, parse_filter};
-    use crate::sample::{OPEN, SERVICE_PRINCIPAL, SIGN_IN};
+    use crate::sample::{LOCATION, OPEN, SERVICE_PRINCIPAL, SIGN_IN};
 
     #[track_caller]
     fn check(entity: &'static EntityType, object: &Value, rows: &[(&str, bool)]) {
@@ -253,6 +257,23 @@ mod tests {
                 ("isInteractive", false),
             ],
         );
+    }
+
+    #[test]
+    fn objects_say_of_which_type_they_are() {
+        let network = json!({"@odata.type": "#microsoft.graph.ipNamedLocation", "isTrusted": true});
+        check(
+            &LOCATION,
+            &network,
+            &[
+                ("isof('microsoft.graph.ipNamedLocation')", true),
+                ("isof('microsoft.graph.countryNamedLocation')", false),
+                ("isof('microsoft.graph.namedLocation')", true),
+                ("microsoft.graph.ipNamedLocation/isTrusted eq true", true),
+                ("microsoft.graph.countryNamedLocation/countriesAndRegions/any()", false),
+            ],
+        );
+        check(&LOCATION, &json!({}), &[("isof('microsoft.graph.ipNamedLocation')", false)]);
     }
 
     #[test]

@@ -53,6 +53,7 @@ static ENTITY: EntityType = EntityType {
     properties: &[Property::new("id", Kind::String).required()],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 pub(crate) static SIGN_IN: EntityType = EntityType {
@@ -74,6 +75,7 @@ pub(crate) static SIGN_IN: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 pub(crate) static SERVICE_PRINCIPAL: EntityType = EntityType {
@@ -96,6 +98,7 @@ pub(crate) static SERVICE_PRINCIPAL: EntityType = EntityType {
         Navigation::many("agents", &FEDERATED).beta(),
     ],
     open: false,
+    derived: &[],
 };
 
 pub(crate) static FEDERATED: EntityType = EntityType {
@@ -104,6 +107,7 @@ pub(crate) static FEDERATED: EntityType = EntityType {
     properties: &[Property::new("name", Kind::String).required(), Property::new("subject", Kind::String)],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 pub(crate) static OPEN: EntityType = EntityType {
@@ -112,4 +116,32 @@ pub(crate) static OPEN: EntityType = EntityType {
     properties: &[],
     navigation: &[Navigation::one("manager", &OPEN)],
     open: true,
+    derived: &[],
+};
+
+pub(crate) static LOCATION: EntityType = EntityType {
+    name: "namedLocation",
+    base: Some(&ENTITY),
+    properties: &[Property::new("displayName", Kind::String)],
+    navigation: &[],
+    open: false,
+    derived: &[&NETWORK, &COUNTRIES],
+};
+
+static NETWORK: EntityType = EntityType {
+    name: "ipNamedLocation",
+    base: Some(&LOCATION),
+    properties: &[Property::new("isTrusted", Kind::Boolean)],
+    navigation: &[],
+    open: false,
+    derived: &[],
+};
+
+static COUNTRIES: EntityType = EntityType {
+    name: "countryNamedLocation",
+    base: Some(&LOCATION),
+    properties: &[Property::new("countriesAndRegions", Kind::Collection(&Kind::String))],
+    navigation: &[],
+    open: false,
+    derived: &[],
 };

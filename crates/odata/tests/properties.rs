@@ -35,6 +35,7 @@ static THING: EntityType = EntityType {
     ],
     navigation: &[Navigation::many("things", &THING)],
     open: true,
+    derived: &[],
 };
 
 /// A comparison of any kind, as text.

@@ -69,6 +69,14 @@ impl Compiler<'_> {
                 self.statement.push("not ");
                 self.any(collection, Some(predicate), true)
             }
+            Expr::IsOf(of) => {
+                let column = self.set.column("@odata.type").ok_or_else(|| {
+                    StoreError::Unsupported(format!("`{}` has no derived types", self.set.entity.name))
+                })?;
+                let name = format!("#{}", of.qualified_name()).to_ascii_lowercase();
+                self.statement.push(column.name).push(" = ").bind(name);
+                Ok(())
+            }
             Expr::True => {
                 self.statement.push("true");
                 Ok(())

@@ -87,6 +87,6 @@ fn in_filter(expr: &Expr) -> Option<Advanced> {
             marked(collection).or_else(|| predicate.as_deref().and_then(in_filter))
         }
         Expr::All { collection, predicate } => marked(collection).or_else(|| in_filter(predicate)),
-        Expr::True | Expr::False => None,
+        Expr::IsOf(_) | Expr::True | Expr::False => None,
     }
 }

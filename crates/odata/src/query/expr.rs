@@ -5,7 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::edm::Kind;
+use crate::edm::{EntityType, Kind};
 use crate::value::{print_duration, print_instant};
 
 /// A filter. `And` and `Or` have at least two members and none of their own kind; `Not` holds no `Not`.
@@ -56,6 +56,8 @@ pub enum Expr {
         /// What every element must fulfil.
         predicate: Box<Expr>,
     },
+    /// `isof('microsoft.graph.ipNamedLocation')`: the object is of that derived type.
+    IsOf(&'static EntityType),
     /// Everything matches.
     True,
     /// Nothing matches.
@@ -94,7 +96,7 @@ impl Expr {
                 visit(collection, None);
                 predicate.paths(visit);
             }
-            Expr::True | Expr::False => {}
+            Expr::IsOf(_) | Expr::True | Expr::False => {}
         }
     }
 }
@@ -378,6 +380,7 @@ fn write_expr(f: &mut fmt::Formatter<'_>, expr: &Expr, level: u8) -> fmt::Result
             write_expr(f, predicate, level.saturating_add(1))?;
             f.write_str(")")
         }
+        Expr::IsOf(of) => write!(f, "isof('{}')", of.qualified_name()),
         Expr::True => f.write_str("true"),
         Expr::False => f.write_str("false"),
     }

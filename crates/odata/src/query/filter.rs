@@ -295,12 +295,32 @@ impl Parser {
             return self.path(word);
         }
         self.next();
+        if word.eq_ignore_ascii_case("isof") {
+            return self.is_of();
+        }
         let found = match TextFunction::parse(&word) {
             Some(function) => self.text(function)?,
             None => self.cased(&word)?,
         };
         self.expect(&Token::Close, ")")?;
         Ok(found)
+    }
+
+    /// `isof('type')`, of the object itself; the parenthesis is open.
+    fn is_of(&mut self) -> Result<Found, ODataError> {
+        let (at, Token::Constant(Constant::String(name))) = self.next() else {
+            return Err(syntax("expected the name of a type in 'isof'", self.position()));
+        };
+        self.expect(&Token::Close, ")")?;
+        match self.entity.cast(&name) {
+            Some(of) if std::ptr::eq(of, self.entity) => Ok(Found::Condition(Expr::True)),
+            Some(of) if self.variables.is_empty() => Ok(Found::Condition(Expr::IsOf(of))),
+            Some(_) => Err(syntax("'isof' is about the object itself, not about an element", at)),
+            None => Err(ODataError::bad_request(format!(
+                "'{name}' is no type of '{}'.",
+                self.entity.qualified_name()
+            ))),
+        }
     }
 
     fn text(&mut self, function: TextFunction) -> Result<Found, ODataError> {
@@ -372,11 +392,21 @@ impl Parser {
             }
             self.step(&mut path, name)?;
         }
+        if path.segments.is_empty() && path.root == Root::Entity {
+            return Err(syntax("expected a property behind the type", self.position()));
+        }
         Ok(Found::Operand(Operand::Path(path)))
     }
 
     /// Appends a name to a path.
     fn step(&self, path: &mut Path, name: String) -> Result<(), ODataError> {
+        // A cast leaves no trace: objects of other types do not have what follows.
+        if let (Kind::Entity(entity), true) = (path.kind, path.segments.is_empty() && name.contains('.'))
+            && let Some(of) = entity.cast(&name)
+        {
+            path.kind = Kind::Entity(of);
+            return Ok(());
+        }
         let is_name = !name.starts_with('$') && !name.contains('.');
         let member = path.kind.member(&name, self.version).filter(|_| is_name);
         if path.segments.len() == PATH_SEGMENTS_MAX {
@@ -529,7 +559,7 @@ fn enum_member(of: &'static crate::edm::EnumType, text: &str) -> Result<Literal,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{OPEN, SERVICE_PRINCIPAL, SIGN_IN};
+    use crate::sample::{LOCATION, OPEN, SERVICE_PRINCIPAL, SIGN_IN};
 
     /// What a filter is read as, printed; or the complaint.
     fn read(text: &str, entity: &'static EntityType, version: Version) -> String {
@@ -683,9 +713,11 @@ mod tests {
                     "Could not find a property named 'code' on type 'microsoft.graph.signInStatus'.",
                 ),
                 ("status/errorCode/x eq 1", "Could not find a property named 'x' on type 'Edm.Int32'."),
+                // A cast to the type itself is none.
+                ("microsoft.graph.signIn/id eq '1'", "id eq '1'"),
                 (
-                    "microsoft.graph.signIn/id eq '1'",
-                    "Could not find a property named 'microsoft.graph.signIn' on type 'microsoft.graph.signIn'.",
+                    "microsoft.graph.device/id eq '1'",
+                    "Could not find a property named 'microsoft.graph.device' on type 'microsoft.graph.signIn'.",
                 ),
                 (
                     "targetResources/id eq 'x'",
@@ -716,6 +748,54 @@ mod tests {
                 ("free eq microsoft.graph.riskLevel'x'", "free eq 'x'"),
             ],
         );
+    }
+
+    #[test]
+    fn derived_types_are_asked_for_and_cast_to() {
+        check(
+            &LOCATION,
+            Version::V1,
+            &[
+                ("isof('microsoft.graph.ipNamedLocation')", "isof('microsoft.graph.ipNamedLocation')"),
+                (
+                    "isof('#microsoft.graph.IPNAMEDLOCATION') eq false",
+                    "not isof('microsoft.graph.ipNamedLocation')",
+                ),
+                ("isof('microsoft.graph.namedLocation')", "true"),
+                (
+                    "isof('microsoft.graph.servicePrincipal')",
+                    "'microsoft.graph.servicePrincipal' is no type of 'microsoft.graph.namedLocation'.",
+                ),
+                (
+                    "isof('ipNamedLocation')",
+                    "'ipNamedLocation' is no type of 'microsoft.graph.namedLocation'.",
+                ),
+                ("microsoft.graph.ipNamedLocation/isTrusted", "isTrusted eq true"),
+                (
+                    "microsoft.graph.countryNamedLocation/countriesAndRegions/any(c: c eq 'CA')",
+                    "countriesAndRegions/any(x0:x0 eq 'CA')",
+                ),
+                ("microsoft.graph.ipNamedLocation/displayName eq 'a'", "displayName eq 'a'"),
+                (
+                    "microsoft.graph.ipNamedLocation/countriesAndRegions/any()",
+                    "Could not find a property named 'countriesAndRegions' on type 'microsoft.graph.ipNamedLocation'.",
+                ),
+                (
+                    "microsoft.graph.servicePrincipal/displayName eq 'a'",
+                    "Could not find a property named 'microsoft.graph.servicePrincipal' on type 'microsoft.graph.namedLocation'.",
+                ),
+            ],
+        );
+        for malformed in [
+            "isof(displayName)",
+            "isof('microsoft.graph.ipNamedLocation'",
+            "isof()",
+            "microsoft.graph.ipNamedLocation eq 'a'",
+            "microsoft.graph.ipNamedLocation",
+            "countriesAndRegions/any(c: isof('microsoft.graph.ipNamedLocation'))",
+        ] {
+            assert!(parse_filter(malformed, &LOCATION, Version::V1).is_err(), "{malformed}");
+        }
     }
 
     #[test]

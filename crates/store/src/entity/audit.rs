@@ -84,6 +84,7 @@ static TYPE: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// The directory audit log.

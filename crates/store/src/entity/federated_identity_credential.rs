@@ -18,6 +18,7 @@ static TYPE: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// Federated credentials of applications and service principals; `_objectId` is the object that they belong to.

@@ -19,6 +19,7 @@ static ASSIGNMENT: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// Application permissions: `appRoleAssignments` of a client, `appRoleAssignedTo` of a resource.
@@ -46,6 +47,7 @@ static GRANT: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// Delegated permissions.

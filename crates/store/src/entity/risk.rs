@@ -25,6 +25,7 @@ static RISKY: EntityType = EntityType {
     ],
     navigation: &[Navigation::many("history", &HISTORY).contained()],
     open: false,
+    derived: &[],
 };
 
 /// Service principals that have or had risk; the id is the service principal's.
@@ -59,6 +60,7 @@ static HISTORY: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// One item for each change of risk.
@@ -122,6 +124,7 @@ static DETECTION: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// Detections, as Graph shows them.

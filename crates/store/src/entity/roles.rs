@@ -21,6 +21,7 @@ static ASSIGNMENT: EntityType = EntityType {
         Navigation::one("roleDefinition", &ROLE_DEFINITION),
     ],
     open: false,
+    derived: &[],
 };
 
 /// Assignments of directory roles.
@@ -47,6 +48,7 @@ pub static ROLE_DEFINITION: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// `microsoft.graph.directoryRole`: the same roles under their older name.
@@ -60,6 +62,7 @@ pub static DIRECTORY_ROLE: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// `microsoft.graph.directoryRoleTemplate`.
@@ -69,4 +72,5 @@ pub static DIRECTORY_ROLE_TEMPLATE: EntityType = EntityType {
     properties: &[Property::new("description", Kind::String), Property::new("displayName", Kind::String)],
     navigation: &[],
     open: false,
+    derived: &[],
 };

@@ -63,6 +63,7 @@ static TYPE: EntityType = EntityType {
         Navigation::many("memberOf", &DIRECTORY_OBJECT),
     ],
     open: false,
+    derived: &[],
 };
 
 /// Service principals of a tenant.

@@ -71,4 +71,5 @@ pub static SIGN_IN: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };

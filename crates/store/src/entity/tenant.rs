@@ -17,6 +17,7 @@ pub static ORGANIZATION: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// `microsoft.graph.subscribedSku`.
@@ -37,4 +38,5 @@ pub static SUBSCRIBED_SKU: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };

@@ -11,6 +11,7 @@ pub(super) static DIRECTORY_OBJECT: EntityType = EntityType {
     properties: &[Property::new("id", Kind::String), Property::new("deletedDateTime", Kind::DateTimeOffset)],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 static TYPE: EntityType = EntityType {
@@ -27,6 +28,7 @@ static TYPE: EntityType = EntityType {
     ],
     navigation: &[],
     open: false,
+    derived: &[],
 };
 
 /// Users of a tenant.
