@@ -207,6 +207,32 @@ create index risk_detection_detected on service_principal_risk_detection (tenant
 create index risk_detection_type on service_principal_risk_detection (tenant_id, risk_event_type, id);
 create index risk_detection_level on service_principal_risk_detection (tenant_id, risk_level, id);
 
+create table conditional_access_policy (
+  tenant_id ctext not null,
+  id ctext not null,
+  version bigint not null,
+  deleted_us bigint,
+  display_name ctext not null,
+  state ctext not null,
+  created_us bigint not null,
+  body ctext not null,
+  primary key (tenant_id, id)
+);
+create index conditional_access_policy_deleted on conditional_access_policy (deleted_us);
+
+create table named_location (
+  tenant_id ctext not null,
+  id ctext not null,
+  version bigint not null,
+  deleted_us bigint,
+  odata_type ctext not null,
+  display_name ctext not null,
+  created_us bigint not null,
+  body ctext not null,
+  primary key (tenant_id, id)
+);
+create index named_location_deleted on named_location (deleted_us);
+
 create table directory_audit (
   tenant_id ctext not null,
   id ctext not null,

@@ -89,6 +89,7 @@ static TYPE: EntityType = EntityType {
     ],
     // Graph's type is open for directory extensions, which this directory does not have.
     open: false,
+    derived: &[],
 };
 
 /// Applications of a tenant.

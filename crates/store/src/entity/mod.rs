@@ -6,6 +6,7 @@
 
 mod application;
 mod audit;
+mod conditional_access;
 mod credential;
 mod enumerations;
 mod federated_identity_credential;
@@ -21,6 +22,9 @@ use countersign_odata::edm::EntityType;
 
 pub use application::APPLICATION;
 pub use audit::DIRECTORY_AUDIT;
+pub use conditional_access::{
+    CONDITIONAL_ACCESS_POLICY, CONDITIONAL_ACCESS_TEMPLATE, NAMED_LOCATION, WHAT_IF_ANALYSIS_RESULT,
+};
 pub use federated_identity_credential::FEDERATED_IDENTITY_CREDENTIAL;
 pub use grants::{APP_ROLE_ASSIGNMENT, OAUTH2_PERMISSION_GRANT};
 pub use risk::{RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION};
