@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::risk::RiskLevel;
 use crate::time::Timestamp;
 
 /// A password credential that may sign in.
@@ -85,6 +86,25 @@ pub struct ClientPrincipal {
     pub roles: HashMap<String, Vec<String>>,
     /// Template ids of its directory roles.
     pub directory_roles: Vec<String>,
+    /// Its risk, while `riskState` is `atRisk` or `confirmedCompromised`; else none.
+    pub risk: RiskLevel,
+    /// Tokens that were issued up to then are no longer taken.
+    pub revoked: Option<Timestamp>,
+    /// `customSecurityAttributes`.
+    pub attributes: Vec<SecurityAttribute>,
+}
+
+/// One custom security attribute of a service principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityAttribute {
+    /// Name of its attribute set.
+    pub set: String,
+    /// Its name.
+    pub name: String,
+    /// Its values: one, or several of a collection.
+    pub values: Vec<String>,
+    /// Whether it is a collection, which may have one value too.
+    pub is_collection: bool,
 }
 
 /// One application as a client in one tenant.

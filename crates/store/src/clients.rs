@@ -15,14 +15,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_model::client::{
     Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, FederatedCredential,
-    Resource,
+    Resource, SecurityAttribute,
 };
+use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
 use countersign_odata::value::parse_instant;
 use serde_json::{Map, Value as Json};
 
 use crate::database::{Database, Session, Statement, Value};
-use crate::entity::{APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, SERVICE_PRINCIPAL};
+use crate::entity::{
+    APPLICATION, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, RISKY_SERVICE_PRINCIPAL,
+    SERVICE_PRINCIPAL,
+};
 use crate::records::{Record, record, select};
 use crate::{Dialect, Scoped, Store, StoreError, TenantScope};
 
@@ -30,6 +34,10 @@ use crate::{Dialect, Scoped, Store, StoreError, TenantScope};
 const CLIENTS_MAX: usize = 100_000;
 /// Name of the channel of announcements.
 const CHANNEL: &str = "countersign_directory";
+/// Member of a service principal's body: the time, in microseconds since 1970, up to which its tokens are revoked.
+pub const REVOKED: &str = "_revokedUs";
+/// What stands among touched applications for policies and named locations; no application has that id.
+pub(crate) const POLICIES: &str = "policies";
 /// Pause before listening is tried again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -39,6 +47,8 @@ pub(crate) struct Clients {
     kept: RwLock<Kept>,
     /// Counts outdatings: what was loaded before the last one is not kept.
     generation: AtomicU64,
+    /// Counts changes of policies and named locations, of any tenant.
+    policies: AtomicU64,
     /// Whether writes of other processes would be heard.
     hears_others: AtomicBool,
 }
@@ -70,10 +80,13 @@ impl Clients {
         Ok(())
     }
 
-    /// Forgets what is known of applications.
+    /// Forgets what is known of applications, and of policies where [`POLICIES`] is among what was touched.
     pub(crate) fn outdate(&self, touched: &[String]) {
         if touched.is_empty() {
             return;
+        }
+        if touched.iter().any(|one| one == POLICIES) {
+            self.policies.fetch_add(1, Ordering::AcqRel);
         }
         let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -87,6 +100,7 @@ impl Clients {
     fn forget_all(&self) {
         let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::AcqRel);
+        self.policies.fetch_add(1, Ordering::AcqRel);
         *kept = Kept::default();
     }
 
@@ -125,6 +139,13 @@ impl Store {
             }
         }
         Ok(Some(client))
+    }
+
+    /// A number that changes with every change of a policy or named location: what was made of them at another number may be
+    /// outdated. `None` while changes of other processes could not be heard, and nothing may be kept.
+    pub fn policy_generation(&self) -> Option<u64> {
+        let hears = self.clients.hears_others.load(Ordering::Acquire);
+        hears.then(|| self.clients.policies.load(Ordering::Acquire))
     }
 
     /// The resource that a tenant knows under `name`: an application id or one of its names, in any case, with or without a
@@ -372,7 +393,31 @@ impl Scoped {
             kind: principal.text("servicePrincipalType").unwrap_or_default().to_owned(),
             roles,
             directory_roles: self.directory_roles(&principal.id).await?,
+            risk: self.risk_level(&principal.id).await?,
+            revoked: principal.body.get(REVOKED).and_then(Json::as_i64).map(Timestamp),
+            attributes: security_attributes(principal),
         })
+    }
+
+    /// The level of a risk that nobody dismissed or remedied.
+    async fn risk_level(&mut self, principal_id: &str) -> Result<RiskLevel, StoreError> {
+        let Some(risky) = self.get(&RISKY_SERVICE_PRINCIPAL, principal_id).await? else {
+            return Ok(RiskLevel::None);
+        };
+        let counts = matches!(risky.text("riskState"), Some("atRisk" | "confirmedCompromised"));
+        let level = risky.text("riskLevel").unwrap_or_default();
+        match [RiskLevel::None, RiskLevel::Low, RiskLevel::Medium, RiskLevel::High]
+            .into_iter()
+            .find(|known| known.as_str() == level)
+        {
+            Some(level) => Ok(if counts { level } else { RiskLevel::None }),
+            // Whoever decides on it must not take it for none.
+            None => Err(StoreError::Corrupt {
+                table: "risky_service_principal",
+                id: principal_id.to_owned(),
+                reason: format!("`{level}` is no risk level"),
+            }),
+        }
     }
 
     /// Scopes that were granted to a client on a resource, for everybody or for one person.
@@ -479,6 +524,30 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
         is_single_tenant: !application.text("signInAudience").is_some_and(is_open_to_other_tenants),
         redirect_uris,
     }
+}
+
+/// `customSecurityAttributes` as Graph has them: sets with members that are text or lists of text, and annotations beside.
+fn security_attributes(principal: &Record) -> Vec<SecurityAttribute> {
+    let mut attributes = Vec::new();
+    let sets = principal.body.get("customSecurityAttributes").and_then(Json::as_object);
+    for (set, members) in sets.into_iter().flatten() {
+        for (name, value) in members.as_object().into_iter().flatten() {
+            let values = match value {
+                Json::String(text) => vec![text.clone()],
+                Json::Array(values) => texts(values),
+                _ => continue,
+            };
+            if !name.contains('@') {
+                attributes.push(SecurityAttribute {
+                    set: set.clone(),
+                    name: name.clone(),
+                    values,
+                    is_collection: value.is_array(),
+                });
+            }
+        }
+    }
+    attributes
 }
 
 fn texts(list: &[Json]) -> Vec<String> {

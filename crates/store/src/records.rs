@@ -8,6 +8,7 @@ use countersign_odata::value::parse_instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::clients::POLICIES;
 use crate::database::{Row, Session, Statement, Value};
 use crate::entity::{Column, ColumnKind, EntitySet};
 use crate::{Store, StoreError, TenantScope, filter};
@@ -300,7 +301,11 @@ impl Scoped {
 
     fn touch(&mut self, set: &'static EntitySet, body: &Map<String, Json>) {
         let app_id = match set.table {
-            "application" | "service_principal" => body.get("appId"),
+            "application" | "service_principal" | "risky_service_principal" => body.get("appId"),
+            "conditional_access_policy" | "named_location" => {
+                self.touched.push(POLICIES.to_owned());
+                None
+            }
             _ => None,
         };
         if let Some(app_id) = app_id.and_then(Json::as_str) {
