@@ -90,21 +90,8 @@ pub struct ClientPrincipal {
     pub risk: RiskLevel,
     /// Tokens that were issued up to then are no longer taken.
     pub revoked: Option<Timestamp>,
-    /// `customSecurityAttributes`.
-    pub attributes: Vec<SecurityAttribute>,
-}
-
-/// One custom security attribute of a service principal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecurityAttribute {
-    /// Name of its attribute set.
-    pub set: String,
-    /// Its name.
-    pub name: String,
-    /// Its values: one, or several of a collection.
-    pub values: Vec<String>,
-    /// Whether it is a collection, which may have one value too.
-    pub is_collection: bool,
+    /// `customSecurityAttributes`, as Graph has them.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One application as a client in one tenant.

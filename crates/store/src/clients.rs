@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_model::client::{
     Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, FederatedCredential,
-    Resource, SecurityAttribute,
+    Resource,
 };
 use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
@@ -395,7 +395,10 @@ impl Scoped {
             directory_roles: self.directory_roles(&principal.id).await?,
             risk: self.risk_level(&principal.id).await?,
             revoked: principal.body.get(REVOKED).and_then(Json::as_i64).map(Timestamp),
-            attributes: security_attributes(principal),
+            attributes: match principal.body.get("customSecurityAttributes") {
+                Some(Json::Object(sets)) => sets.clone(),
+                _ => Map::new(),
+            },
         })
     }
 
@@ -524,30 +527,6 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
         is_single_tenant: !application.text("signInAudience").is_some_and(is_open_to_other_tenants),
         redirect_uris,
     }
-}
-
-/// `customSecurityAttributes` as Graph has them: sets with members that are text or lists of text, and annotations beside.
-fn security_attributes(principal: &Record) -> Vec<SecurityAttribute> {
-    let mut attributes = Vec::new();
-    let sets = principal.body.get("customSecurityAttributes").and_then(Json::as_object);
-    for (set, members) in sets.into_iter().flatten() {
-        for (name, value) in members.as_object().into_iter().flatten() {
-            let values = match value {
-                Json::String(text) => vec![text.clone()],
-                Json::Array(values) => texts(values),
-                _ => continue,
-            };
-            if !name.contains('@') {
-                attributes.push(SecurityAttribute {
-                    set: set.clone(),
-                    name: name.clone(),
-                    values,
-                    is_collection: value.is_array(),
-                });
-            }
-        }
-    }
-    attributes
 }
 
 fn texts(list: &[Json]) -> Vec<String> {

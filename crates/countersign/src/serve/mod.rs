@@ -23,6 +23,7 @@ mod managed_identity;
 mod passwords;
 mod peer;
 mod people;
+mod policies;
 mod routes;
 mod sign_in;
 mod tenants;
@@ -60,6 +61,7 @@ pub(crate) struct Server {
     pub(crate) tenants: tenants::Tenants,
     pub(crate) issuers: issuers::Issuers,
     pub(crate) used: token::UsedAssertions,
+    pub(crate) policies: policies::Policies,
     /// Another provider of sign-in for people.
     pub(crate) provider: people::external::Provider,
     /// Networks and countries of addresses.
@@ -94,6 +96,7 @@ async fn serve(config: Config) -> Result<()> {
         tenants: tenants::Tenants::default(),
         issuers: issuers::Issuers::new(&config)?,
         used: token::UsedAssertions::default(),
+        policies: policies::Policies::default(),
         provider: people::external::Provider::default(),
         addresses: IpTable::embedded(),
         port: AtomicU16::new(config.listen.port()),

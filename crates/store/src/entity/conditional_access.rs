@@ -29,9 +29,11 @@ static APPLICATIONS: ComplexType = ComplexType {
     properties: &[
         Property::new("applicationFilter", Kind::Complex(&FILTER)),
         Property::new("excludeApplications", STRINGS).required(),
+        Property::new("globalSecureAccess", Kind::Any).beta(),
         Property::new("includeApplications", STRINGS).required(),
         Property::new("includeAuthenticationContextClassReferences", STRINGS).required(),
         Property::new("includeUserActions", STRINGS).required(),
+        Property::new("networkAccess", Kind::Any).beta(),
     ],
     open: false,
 };
@@ -83,6 +85,7 @@ static CONDITIONS: ComplexType = ComplexType {
         Property::new("clientApplications", Kind::Complex(&CLIENT_APPLICATIONS)),
         Property::new("clientAppTypes", STRINGS).required(),
         Property::new("devices", Kind::Any),
+        Property::new("deviceStates", Kind::Any).beta(),
         Property::new("insiderRiskLevels", Kind::Any),
         Property::new("locations", Kind::Complex(&LOCATIONS)),
         Property::new("platforms", Kind::Any),

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::call::{Answer, Call, failed};
 use super::routes::{Area, Collection, Param};
-use super::{risk, roles, search};
+use super::{conditional_access, risk, roles, search};
 
 /// Children that `$expand` gives at most.
 const EXPANDED_MAX: usize = 20;
@@ -214,6 +214,9 @@ pub(crate) async fn show(
     let mut body = record.into_public();
     hide_keys(&mut body, options);
     risk::hide(call, collection, &mut body);
+    if let Json::Object(members) = &mut body {
+        conditional_access::add_members(call, collection, members);
+    }
     if call.server.config.graph.strict_enumerations && !call.wants_unknown_members() {
         mask_members(entity, &mut body);
     }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use countersign_odata::csdl::{self, Service};
 use countersign_odata::edm::{ComplexType, EntityType, Kind, Property, Version};
-use countersign_store::entity::{ORGANIZATION, ROLE_DEFINITION, SIGN_IN, SUBSCRIBED_SKU};
+use countersign_store::entity::{
+    CONDITIONAL_ACCESS_TEMPLATE, ORGANIZATION, ROLE_DEFINITION, SIGN_IN, SUBSCRIBED_SKU,
+    WHAT_IF_ANALYSIS_RESULT,
+};
 use serde_json::{Map, Value as Json, json};
 
 use super::roles::Shape;
@@ -23,6 +26,12 @@ fn entity_of(operation: Operation) -> Option<&'static EntityType> {
             Some(Shape::Template.entity())
         }
         Operation::ListSignIns | Operation::GetSignIn => Some(&SIGN_IN),
+        Operation::CreateRule(rule)
+        | Operation::UpdateRule(rule)
+        | Operation::ListDeletedRules(rule)
+        | Operation::GetDeletedRule(rule) => Some(rule.set().entity),
+        Operation::WhatIf => Some(&WHAT_IF_ANALYSIS_RESULT),
+        Operation::ListTemplates | Operation::GetTemplate => Some(&CONDITIONAL_ACCESS_TEMPLATE),
         Operation::CreateApplication => Some(super::routes::APPLICATIONS.set.entity),
         Operation::CreateServicePrincipal => Some(super::routes::SERVICE_PRINCIPALS.set.entity),
         Operation::Update(holder) => Some(holder.set().entity),
@@ -117,6 +126,7 @@ fn operation(route: &Route) -> Json {
         route.operation,
         Operation::List(_)
             | Operation::ListDeleted(_)
+            | Operation::ListDeletedRules(_)
             | Operation::ListSignIns
             | Operation::ListRoleDefinitions
             | Operation::ListDirectoryRoles

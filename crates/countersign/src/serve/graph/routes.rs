@@ -3,15 +3,15 @@
 
 use countersign_odata::path::{Key, ResourcePath};
 use countersign_store::entity::{
-    APP_ROLE_ASSIGNMENT, APPLICATION, DIRECTORY_AUDIT, EntitySet, FEDERATED_IDENTITY_CREDENTIAL,
-    OAUTH2_PERMISSION_GRANT, RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, ROLE_ASSIGNMENT, SERVICE_PRINCIPAL,
-    SERVICE_PRINCIPAL_RISK_DETECTION, USER,
+    APP_ROLE_ASSIGNMENT, APPLICATION, CONDITIONAL_ACCESS_POLICY, DIRECTORY_AUDIT, EntitySet,
+    FEDERATED_IDENTITY_CREDENTIAL, NAMED_LOCATION, OAUTH2_PERMISSION_GRANT, RISK_HISTORY,
+    RISKY_SERVICE_PRINCIPAL, ROLE_ASSIGNMENT, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION, USER,
 };
 
 use super::access::{
     ANYBODY, Access, CREATE_APPLICATIONS, READ_APPLICATIONS, READ_DETECTIONS, READ_LOGS, READ_ORGANIZATION,
-    READ_RISK, READ_ROLES, READ_USERS, ROLL_KEYS, WRITE_APP_ROLE_ASSIGNMENTS, WRITE_APPLICATIONS,
-    WRITE_DELETED, WRITE_GRANTS, WRITE_RISK, WRITE_ROLES, WRITE_USERS,
+    READ_POLICIES, READ_RISK, READ_ROLES, READ_USERS, ROLL_KEYS, WRITE_APP_ROLE_ASSIGNMENTS,
+    WRITE_APPLICATIONS, WRITE_DELETED, WRITE_GRANTS, WRITE_POLICIES, WRITE_RISK, WRITE_ROLES, WRITE_USERS,
 };
 
 /// Which of Graph's services answers: they differ in page sizes and in the names of their errors.
@@ -23,13 +23,15 @@ pub(crate) enum Area {
     Directory,
     /// The logs.
     Reports,
+    /// Conditional Access.
+    ConditionalAccess,
 }
 
 impl Area {
     /// Objects of a page when the client does not say.
     pub(crate) fn page_size(self) -> usize {
         match self {
-            Area::IdentityProtection | Area::Directory => 100,
+            Area::IdentityProtection | Area::Directory | Area::ConditionalAccess => 100,
             Area::Reports => 1_000,
         }
     }
@@ -38,7 +40,7 @@ impl Area {
     pub(crate) fn page_size_max(self) -> u32 {
         match self {
             Area::IdentityProtection => 500,
-            Area::Directory => 999,
+            Area::Directory | Area::ConditionalAccess => 999,
             Area::Reports => 1_000,
         }
     }
@@ -78,6 +80,8 @@ collections! {
     GRANTS_OF = OAUTH2_PERMISSION_GRANT, Some("client_id"), &[], Directory, "oauth2PermissionGrants";
     ROLE_ASSIGNMENTS = ROLE_ASSIGNMENT, None, &[], Directory, "roleManagement/directory/roleAssignments";
     USERS = USER, None, &[("userPrincipalName", "user_principal_name")], Directory, "users";
+    POLICIES = CONDITIONAL_ACCESS_POLICY, None, &[], ConditionalAccess, "identity/conditionalAccess/policies";
+    LOCATIONS = NAMED_LOCATION, None, &[], ConditionalAccess, "identity/conditionalAccess/namedLocations";
     AUDITS = DIRECTORY_AUDIT, None, &[], Reports, "auditLogs/directoryAudits";
 }
 
@@ -101,6 +105,26 @@ impl Holder {
     }
 }
 
+/// Which of the two kinds of objects of Conditional Access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    Policy,
+    Location,
+}
+
+impl Rule {
+    pub(crate) fn collection(self) -> &'static Collection {
+        match self {
+            Rule::Policy => &POLICIES,
+            Rule::Location => &LOCATIONS,
+        }
+    }
+
+    pub(crate) fn set(self) -> &'static EntitySet {
+        self.collection().set
+    }
+}
+
 /// What a route does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
@@ -109,6 +133,7 @@ pub(crate) enum Operation {
     Count(&'static Collection),
     Get(&'static Collection),
     IdentityProtectionRoot,
+    ConditionalAccessRoot,
     ConfirmCompromised,
     Dismiss,
     CreateApplication,
@@ -154,6 +179,18 @@ pub(crate) enum Operation {
     GetSubscribedSku,
     ListSignIns,
     GetSignIn,
+    CreateRule(Rule),
+    UpdateRule(Rule),
+    DeleteRule(Rule),
+    ListDeletedRules(Rule),
+    GetDeletedRule(Rule),
+    RestoreRule(Rule),
+    PurgeRule(Rule),
+    ListTemplates,
+    GetTemplate,
+    WhatIf,
+    /// What Graph has and nothing here is about: always empty.
+    ListNone(&'static str),
     CreateUser,
     UpdateUser,
     DeleteUser,
@@ -256,6 +293,35 @@ pub(crate) static ROUTES: &[Route] = &[
     route("GET", "oauth2PermissionGrants/{id}", Op::Get(&GRANTS), &READ_APPLICATIONS),
     route("PATCH", "oauth2PermissionGrants/{id}", Op::UpdateGrant, &WRITE_GRANTS),
     route("DELETE", "oauth2PermissionGrants/{id}", Op::DeleteGrant, &WRITE_GRANTS),
+
+    route("GET", "identity/conditionalAccess", Op::ConditionalAccessRoot, &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/policies", Op::List(&POLICIES), &READ_POLICIES),
+    route("POST", "identity/conditionalAccess/policies", Op::CreateRule(Rule::Policy), &WRITE_POLICIES),
+    route("GET", "identity/conditionalAccess/policies/$count", Op::Count(&POLICIES), &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/policies/{id}", Op::Get(&POLICIES), &READ_POLICIES),
+    route("PATCH", "identity/conditionalAccess/policies/{id}", Op::UpdateRule(Rule::Policy), &WRITE_POLICIES),
+    route("DELETE", "identity/conditionalAccess/policies/{id}", Op::DeleteRule(Rule::Policy), &WRITE_POLICIES),
+    route("GET", "identity/conditionalAccess/namedLocations", Op::List(&LOCATIONS), &READ_POLICIES),
+    route("POST", "identity/conditionalAccess/namedLocations", Op::CreateRule(Rule::Location), &WRITE_POLICIES),
+    route("GET", "identity/conditionalAccess/namedLocations/$count", Op::Count(&LOCATIONS), &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/namedLocations/{id}", Op::Get(&LOCATIONS), &READ_POLICIES),
+    route("PATCH", "identity/conditionalAccess/namedLocations/{id}", Op::UpdateRule(Rule::Location), &WRITE_POLICIES),
+    route("DELETE", "identity/conditionalAccess/namedLocations/{id}", Op::DeleteRule(Rule::Location), &WRITE_POLICIES),
+    route("POST", "identity/conditionalAccess/evaluate", Op::WhatIf, &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/templates", Op::ListTemplates, &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/templates/{id}", Op::GetTemplate, &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/authenticationContextClassReferences", Op::ListNone("identity/conditionalAccess/authenticationContextClassReferences"), &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/authenticationStrength/policies", Op::ListNone("identity/conditionalAccess/authenticationStrength/policies"), &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/deletedItems/policies", Op::ListDeletedRules(Rule::Policy), &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/deletedItems/policies/{id}", Op::GetDeletedRule(Rule::Policy), &READ_POLICIES),
+    route("POST", "identity/conditionalAccess/deletedItems/policies/{id}/restore", Op::RestoreRule(Rule::Policy), &WRITE_POLICIES),
+    route("DELETE", "identity/conditionalAccess/deletedItems/policies/{id}", Op::PurgeRule(Rule::Policy), &WRITE_POLICIES),
+    route("GET", "identity/conditionalAccess/deletedItems/namedLocations", Op::ListDeletedRules(Rule::Location), &READ_POLICIES),
+    route("GET", "identity/conditionalAccess/deletedItems/namedLocations/{id}", Op::GetDeletedRule(Rule::Location), &READ_POLICIES),
+    route("POST", "identity/conditionalAccess/deletedItems/namedLocations/{id}/restore", Op::RestoreRule(Rule::Location), &WRITE_POLICIES),
+    route("DELETE", "identity/conditionalAccess/deletedItems/namedLocations/{id}", Op::PurgeRule(Rule::Location), &WRITE_POLICIES),
+    route("GET", "policies/conditionalAccessPolicies", Op::List(&POLICIES), &READ_POLICIES),
+    route("GET", "policies/conditionalAccessPolicies/{id}", Op::Get(&POLICIES), &READ_POLICIES),
 
     route("GET", "directory/deletedItems/application", Op::ListDeleted(Application), &READ_APPLICATIONS),
     route("GET", "directory/deletedItems/application/$count", Op::CountDeleted(Application), &READ_APPLICATIONS),
