@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::risk::RiskLevel;
 use crate::time::Timestamp;
+use uuid::Uuid;
 
 /// A password credential that may sign in.
 #[derive(Clone, Debug)]
@@ -57,6 +58,10 @@ pub struct ClientApplication {
     pub tenant_id: String,
     /// `isDisabled`.
     pub is_disabled: bool,
+    /// When it was last deactivated or deleted: all tokens that were issued until then are over.
+    pub disabled: Option<Timestamp>,
+    /// Credentials that were removed, and when.
+    pub removed_credentials: Vec<(Uuid, Timestamp)>,
     /// Whether it may be used as a public client.
     pub is_public: bool,
     /// Whether an assertion's `jti` is accepted only once.
@@ -88,8 +93,12 @@ pub struct ClientPrincipal {
     pub directory_roles: Vec<String>,
     /// Its risk, while `riskState` is `atRisk` or `confirmedCompromised`; else none.
     pub risk: RiskLevel,
-    /// Tokens that were issued up to then are no longer taken.
+    /// When it was last disabled or deleted: all tokens that were issued until then are over.
+    pub disabled: Option<Timestamp>,
+    /// When its risk last ended tokens of continuous access evaluation.
     pub revoked: Option<Timestamp>,
+    /// Credentials of its own that were removed, and when.
+    pub removed_credentials: Vec<(Uuid, Timestamp)>,
     /// `customSecurityAttributes`, as Graph has them.
     pub attributes: serde_json::Map<String, serde_json::Value>,
 }
@@ -134,6 +143,8 @@ pub struct Resource {
     pub app_roles: HashMap<String, String>,
     /// Values of its delegated permissions, spelled as it declares them.
     pub scopes: Vec<String>,
+    /// Whether it can answer a token with a claims challenge: it asks for `xms_cc` among its optional claims.
+    pub asks_for_capabilities: bool,
     /// Names under which it is asked for.
     pub names: Vec<String>,
 }

@@ -21,6 +21,7 @@ use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
 use countersign_odata::value::parse_instant;
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 
 use crate::database::{Database, Session, Statement, Value};
 use crate::entity::{
@@ -34,8 +35,13 @@ use crate::{Dialect, Scoped, Store, StoreError, TenantScope};
 const CLIENTS_MAX: usize = 100_000;
 /// Name of the channel of announcements.
 const CHANNEL: &str = "countersign_directory";
-/// Member of a service principal's body: the time, in microseconds since 1970, up to which its tokens are revoked.
+/// Member of the body of a service principal or an application: when it was last disabled or deleted, in microseconds since
+/// 1970. Tokens that were issued until then are over.
+pub const DISABLED: &str = "_disabledUs";
+/// The same of what ends tokens of continuous access evaluation alone: its risk.
 pub const REVOKED: &str = "_revokedUs";
+/// Credentials that were removed: pairs of key id and time.
+pub const REMOVED_CREDENTIALS: &str = "_removedCredentials";
 /// What stands among touched applications for policies and named locations; no application has that id.
 pub(crate) const POLICIES: &str = "policies";
 /// Pause before listening is tried again.
@@ -308,6 +314,8 @@ impl Scoped {
                     id: principal.id.clone(),
                     tenant_id: principal.text("appOwnerOrganizationId").unwrap_or_default().to_owned(),
                     is_disabled: false,
+                    disabled: None,
+                    removed_credentials: Vec::new(),
                     is_public: true,
                     one_time_assertions: false,
                     is_single_tenant: false,
@@ -394,7 +402,9 @@ impl Scoped {
             roles,
             directory_roles: self.directory_roles(&principal.id).await?,
             risk: self.risk_level(&principal.id).await?,
-            revoked: principal.body.get(REVOKED).and_then(Json::as_i64).map(Timestamp),
+            disabled: instant(principal, DISABLED),
+            revoked: instant(principal, REVOKED),
+            removed_credentials: removed_credentials(principal),
             attributes: match principal.body.get("customSecurityAttributes") {
                 Some(Json::Object(sets)) => sets.clone(),
                 _ => Map::new(),
@@ -480,8 +490,16 @@ impl Scoped {
             .map(str::to_owned)
             .collect();
         let version = principal.body.get("_accessTokenVersion").and_then(Json::as_i64);
+        let app_id = principal.text("appId").unwrap_or_default().to_owned();
+        let application = self.get_by(&APPLICATION, "app_id", &app_id).await?;
+        let asks_for_capabilities = application.is_some_and(|application| {
+            let claims = application.body.get("optionalClaims").and_then(|claims| claims.get("accessToken"));
+            let claims = claims.and_then(Json::as_array).into_iter().flatten();
+            claims.filter_map(|claim| claim.get("name")?.as_str()).any(|name| name == "xms_cc")
+        });
         Ok(Some(Resource {
-            app_id: principal.text("appId").unwrap_or_default().to_owned(),
+            app_id,
+            asks_for_capabilities,
             display_name: principal.text("displayName").unwrap_or_default().to_owned(),
             owner_tenant_id: principal.text("appOwnerOrganizationId").map(str::to_owned),
             token_version: if version == Some(2) { 2 } else { 1 },
@@ -523,10 +541,21 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
                 .get("publicClient")
                 .and_then(|platform| platform.get("redirectUris")?.as_array())
                 .is_some_and(|uris| !uris.is_empty()),
+        disabled: instant(application, DISABLED),
+        removed_credentials: removed_credentials(application),
         one_time_assertions: application.flag("countersignOneTimeAssertions").unwrap_or(false),
         is_single_tenant: !application.text("signInAudience").is_some_and(is_open_to_other_tenants),
         redirect_uris,
     }
+}
+
+fn instant(object: &Record, name: &str) -> Option<Timestamp> {
+    object.body.get(name).and_then(Json::as_i64).map(Timestamp)
+}
+
+fn removed_credentials(object: &Record) -> Vec<(Uuid, Timestamp)> {
+    let all = object.list(REMOVED_CREDENTIALS).iter();
+    all.filter_map(|one| Some((one[0].as_str()?.parse().ok()?, Timestamp(one[1].as_i64()?)))).collect()
 }
 
 fn texts(list: &[Json]) -> Vec<String> {

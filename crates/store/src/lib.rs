@@ -22,7 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clients::Clients;
-pub use clients::{REVOKED, is_disabled_by_microsoft, is_open_to_other_tenants};
+pub use clients::{
+    DISABLED, REMOVED_CREDENTIALS, REVOKED, is_disabled_by_microsoft, is_open_to_other_tenants,
+};
 use database::Database;
 pub use database::{Dialect, Value};
 pub use error::StoreError;

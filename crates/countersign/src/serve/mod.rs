@@ -30,6 +30,7 @@ mod tenants;
 mod tls;
 mod token;
 mod under_way;
+mod watermarks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

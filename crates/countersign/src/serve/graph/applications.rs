@@ -10,7 +10,7 @@ use super::audit::{self, Change, modified, target_of};
 use super::call::{Answer, Call, failed, internal};
 use super::routes::{APPLICATIONS, Holder, SERVICE_PRINCIPALS};
 use super::{access, body, collections, credentials, risk};
-use crate::serve::directory;
+use crate::serve::{directory, watermarks};
 
 /// Longest name of an application or a service principal.
 const NAME_CHARACTERS_MAX: usize = 256;
@@ -294,6 +294,7 @@ async fn change(
     } else {
         Vec::new()
     };
+    watermarks::note(&before, &mut record.body, call.now);
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     for (key_id, hash) in hashes {
         scoped.add_secret_hash(&record.id, &key_id, &hash).await.map_err(failed)?;
@@ -437,6 +438,7 @@ async fn soft_delete(
     mut record: Record,
 ) -> Result<(), ODataError> {
     record.deleted = Some(call.now);
+    watermarks::disable(&mut record.body, call.now);
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     let (activity, kind) = match holder {
         Holder::Application => ("Delete application", "Application"),

@@ -15,7 +15,7 @@ use super::call::{Answer, Call, failed, internal};
 use super::collections;
 use super::routes::Holder;
 use crate::serve::certificate::Certificate;
-use crate::serve::{directory, ids};
+use crate::serve::{directory, ids, watermarks};
 
 /// Credentials of one object: Entra's limit depends on their size; this bounds a sign-in.
 const CREDENTIALS_MAX: usize = 100;
@@ -64,6 +64,7 @@ pub(crate) async fn remove_password(call: &Call<'_>, holder: Holder) -> Result<A
     let mut record = held(call, holder, &mut scoped).await?;
     let before = record.body.clone();
     remove(&mut record.body, "passwordCredentials", &key_id)?;
+    watermarks::note(&before, &mut record.body, call.now);
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     scoped.remove_secret_hash(&record.id, &key_id).await.map_err(failed)?;
     audit_change(call, &mut scoped, holder, &before, &record).await?;
@@ -108,6 +109,7 @@ pub(crate) async fn remove_key(call: &Call<'_>, holder: Holder) -> Result<Answer
     check_proof(call, &record, &given)?;
     let before = record.body.clone();
     remove(&mut record.body, "keyCredentials", &key_id)?;
+    watermarks::note(&before, &mut record.body, call.now);
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     audit_change(call, &mut scoped, holder, &before, &record).await?;
     scoped.commit().await.map_err(failed)?;

@@ -15,7 +15,7 @@ use super::call::{Answer, Call, failed, internal};
 use super::routes::{ASSIGNMENTS, Area, Collection, FEDERATED, GRANTS, Holder, SERVICE_PRINCIPALS};
 use super::{body, collections, roles};
 use crate::serve::directory::{self, DEFAULT_APP_ROLE_ID};
-use crate::serve::ids;
+use crate::serve::{ids, watermarks};
 
 /// Federated credentials of one object.
 const FEDERATED_MAX: i64 = 20;
@@ -235,6 +235,9 @@ pub(crate) async fn delete_federated(call: &Call<'_>, holder: Holder) -> Result<
     let existing = federated_of(&mut scoped, &record.id).await?;
     let credential = one_federated(call, &existing)?;
     scoped.remove(&FEDERATED_IDENTITY_CREDENTIAL, &credential).await.map_err(failed)?;
+    let mut record = record;
+    watermarks::remove_credential(&mut record.body, &credential.id, call.now);
+    let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     audit_federated(call, &mut scoped, holder, &record, existing).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)

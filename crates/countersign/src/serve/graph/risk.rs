@@ -16,7 +16,7 @@ use super::audit::{self, Change};
 use super::body;
 use super::call::{Answer, Call, failed, internal};
 use super::routes::Collection;
-use crate::serve::{directory, ids};
+use crate::serve::{directory, ids, watermarks};
 
 /// Service principals of one action, as documented for `dismiss`.
 const ACTION_IDS_MAX: usize = 60;
@@ -128,6 +128,7 @@ async fn apply(
     risky.body.insert("riskLastUpdatedDateTime".into(), call.now.to_string().into());
     let risky = scoped.update(&RISKY_SERVICE_PRINCIPAL, risky).await.map_err(failed)?;
 
+    revoke(call, scoped, &risky.id, before.0, &risk).await?;
     let mut event_types = settle_detections(scoped, &risky, &risk, detail, call.now).await?;
     let activity = match decision {
         Decision::ConfirmCompromised => {
@@ -165,6 +166,29 @@ async fn apply(
         super::applications::disable(call, scoped, &risky.id).await?;
     }
     Ok(())
+}
+
+/// Ends the tokens of a principal whose risk became high, or one that an enabled policy is about.
+async fn revoke(
+    call: &Call<'_>,
+    scoped: &mut Scoped,
+    id: &str,
+    before: RiskLevel,
+    risk: &Risk,
+) -> Result<(), ODataError> {
+    let counts = matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised);
+    if !counts || risk.level == before {
+        return Ok(());
+    }
+    let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
+    if risk.level != RiskLevel::High && !policies.snapshot.is_level_enforced(risk.level) {
+        return Ok(());
+    }
+    let Some(mut principal) = scoped.get(&SERVICE_PRINCIPAL, id).await.map_err(failed)? else {
+        return Ok(());
+    };
+    watermarks::revoke(&mut principal.body, call.now);
+    scoped.update(&SERVICE_PRINCIPAL, principal).await.map(drop).map_err(failed)
 }
 
 /// The state machine's view of a risky service principal.
