@@ -37,6 +37,12 @@ pub fn uti(request_id: Uuid) -> String {
     BASE64URL.encode(request_id.to_bytes_le())
 }
 
+/// The request id that [`uti`] made a text of.
+pub fn request_of_uti(text: &str) -> Option<Uuid> {
+    let bytes: [u8; 16] = BASE64URL.decode(text).ok()?.try_into().ok()?;
+    Some(Uuid::from_bytes_le(bytes))
+}
+
 /// How the client proved who it is: `appidacr` and `azpacr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientProof {
@@ -83,6 +89,10 @@ pub struct UserPart<'a> {
     pub scopes: &'a [String],
 }
 
+/// The claim of a token for continuous access evaluation that names the credential it was issued for, so that the token ends
+/// with it. Our own: Entra keeps that to itself.
+pub const CREDENTIAL_CLAIM: &str = "countersign_key_id";
+
 /// An access token's claims. Serialise it with [`crate::keys::SigningKey::sign`].
 #[derive(Clone, Copy, Debug)]
 pub struct AccessToken<'a> {
@@ -102,10 +112,13 @@ pub struct AccessToken<'a> {
     pub directory_roles: &'a [String],
     /// How the client proved who it is.
     pub proof: ClientProof,
-    /// The client can answer a claims challenge: `xms_cc`.
-    pub cae: bool,
+    /// The token is for continuous access evaluation, `xms_cc`, and comes of this credential if of any:
+    /// [`CREDENTIAL_CLAIM`].
+    pub cae: Option<Option<&'a str>>,
     /// When it is issued. `iat` and `nbf` are 5 minutes earlier.
     pub issued_at: Timestamp,
+    /// Seconds since 1970 that `iat` and `nbf` are not before: a challenge asked for that. At most the time of issue.
+    pub not_before_min: Option<i64>,
     /// How long it holds from `issued_at` on, in seconds.
     pub lifetime_seconds: i64,
     /// `uti`, by [`uti`].
@@ -122,7 +135,9 @@ impl AccessToken<'_> {
 
     /// `nbf` and `iat`, in seconds since 1970.
     pub fn not_before(&self) -> i64 {
-        self.issued_at.0.div_euclid(SECOND) - ISSUED_BACK_SECONDS
+        let issued = self.issued_at.0.div_euclid(SECOND);
+        let early = issued - ISSUED_BACK_SECONDS;
+        self.not_before_min.map_or(early, |min| min.clamp(early, issued))
     }
 }
 
@@ -178,7 +193,10 @@ impl Serialize for AccessToken<'_> {
         } else {
             map.serialize_entry("wids", self.directory_roles)?;
         }
-        if self.cae {
+        if let Some(credential) = self.cae {
+            if let Some(key_id) = credential {
+                map.serialize_entry(CREDENTIAL_CLAIM, key_id)?;
+            }
             map.serialize_entry("xms_cc", &["cp1"])?;
         }
         map.end()
@@ -274,7 +292,8 @@ mod tests {
             roles: &[],
             directory_roles: &[],
             proof: ClientProof::Secret,
-            cae: false,
+            cae: None,
+            not_before_min: None,
             issued_at: Timestamp(1_780_000_000_900_000),
             lifetime_seconds: 3_599,
             uti: "N2jT94if-kGJzdwWp8mqAA",
@@ -286,6 +305,10 @@ mod tests {
     fn uti_is_the_request_in_the_byte_order_of_dotnet() {
         let id = Uuid::parse_str("f7d36837-9f88-41fa-89cd-dc16a7c9aa00").unwrap();
         assert_eq!(uti(id), "N2jT94if-kGJzdwWp8mqAA");
+        assert_eq!(request_of_uti("N2jT94if-kGJzdwWp8mqAA"), Some(id));
+        for text in ["", "N2jT94if-kGJzdwWp8mq", "N2jT94if-kGJzdwWp8mqAA==", "N2jT94if-kGJzdwWp8mqAAAA"] {
+            assert_eq!(request_of_uti(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -313,7 +336,7 @@ mod tests {
             roles: &roles,
             directory_roles: &wids,
             proof: ClientProof::Assertion,
-            cae: true,
+            cae: Some(Some("key")),
             ..token()
         };
         let claims = serde_json::to_value(token).unwrap();
@@ -325,6 +348,7 @@ mod tests {
         assert_eq!(claims["roles"], json!(["Task.Read"]));
         assert_eq!(claims["wids"], json!(["role"]));
         assert_eq!(claims["xms_cc"], json!(["cp1"]));
+        assert_eq!(claims[CREDENTIAL_CLAIM], "key");
         assert!(claims.get("appid").is_none());
     }
 

@@ -4,6 +4,7 @@
 //! an error (RFC 6749 section 3.2). An empty value counts as none (same section).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -132,6 +133,8 @@ pub struct ClaimsRequest {
     pub wants_cae: bool,
     /// `access_token.nbf`, in seconds since 1970: the client answers a challenge and wants a token issued later.
     pub nbf: Option<i64>,
+    /// `access_token.xms_rp_ipaddr`: where the resource that challenged saw the client.
+    pub resource_address: Option<IpAddr>,
 }
 
 impl ClaimsRequest {
@@ -155,7 +158,9 @@ impl ClaimsRequest {
             Value::String(seconds) => seconds.trim().parse().ok(),
             seconds => seconds.as_i64(),
         };
-        Ok(ClaimsRequest { wants_cae, nbf })
+        let resource_address =
+            asked["xms_rp_ipaddr"]["value"].as_str().and_then(|text| text.trim().parse().ok());
+        Ok(ClaimsRequest { wants_cae, nbf, resource_address })
     }
 }
 
@@ -716,7 +721,17 @@ mod tests {
             (r#"{"access_token":{"xms_cc":null,"nbf":{"value":[]}}}"#, false, None),
             ("{}", false, None),
         ] {
-            assert_eq!(ClaimsRequest::parse(text), Ok(ClaimsRequest { wants_cae, nbf }), "{text}");
+            let expected = ClaimsRequest { wants_cae, nbf, resource_address: None };
+            assert_eq!(ClaimsRequest::parse(text), Ok(expected), "{text}");
+        }
+        for (text, expected) in [
+            (r#"{"access_token":{"xms_rp_ipaddr":{"value":"203.0.113.10"}}}"#, Some("203.0.113.10")),
+            (r#"{"access_token":{"xms_rp_ipaddr":{"value":"2001:db8::1"}}}"#, Some("2001:db8::1")),
+            (r#"{"access_token":{"xms_rp_ipaddr":{"value":"here"}}}"#, None),
+            (r#"{"access_token":{"xms_rp_ipaddr":"203.0.113.10"}}"#, None),
+        ] {
+            let expected = expected.map(|address| address.parse().unwrap());
+            assert_eq!(ClaimsRequest::parse(text).unwrap().resource_address, expected, "{text}");
         }
         for text in ["", "[]", "1", "{", &"[".repeat(10_000), &" ".repeat(CLAIMS_BYTES_MAX + 1)] {
             assert_eq!(ClaimsRequest::parse(text).unwrap_err().code, 90_100);

@@ -1,15 +1,26 @@
 //! Who calls the API: the token of a request, verified.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, header};
+use countersign_access::continuous::{self, Challenge, Decision, TokenFacts, Watermarks};
+use countersign_access::evaluate::{Risk, SignIn};
+use countersign_access::principal::{Attributes, Principal, Scope};
+use countersign_access::snapshot::Snapshot;
+use countersign_model::client::{Client, ClientPrincipal};
+use countersign_model::risk::RiskLevel;
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_odata::error::ODataError;
-use countersign_store::entity::USER;
+use countersign_store::entity::{SERVICE_PRINCIPAL, USER};
+use countersign_store::{Tenant, TenantScope};
+use countersign_token::claims::{self, CREDENTIAL_CLAIM};
 use countersign_token::jwt::{Claims, Unverified};
 use countersign_token::resource;
+use uuid::Uuid;
 
 use super::directory::GRAPH_APP_ID;
 use super::graph::{Caller, CallerKind};
-use super::{Server, peer};
+use super::{Server, ids, peer, policies};
 
 /// How far clocks of several nodes may differ.
 const LEEWAY: i64 = 60 * SECOND;
@@ -20,7 +31,7 @@ pub(crate) async fn authenticate(
     headers: &HeaderMap,
     ip: Option<std::net::IpAddr>,
     now: Timestamp,
-) -> Result<Caller, ODataError> {
+) -> Result<Caller, Refused> {
     let token = bearer(headers).ok_or_else(|| ODataError::invalid_token("Access token is empty."))?;
     let invalid = |why: &str| ODataError::invalid_token(format!("Access token validation failure. {why}"));
     let unverified = Unverified::decode(token).map_err(|_| invalid("Invalid token."))?;
@@ -32,11 +43,11 @@ pub(crate) async fn authenticate(
     let key = ring.find(kid, now).ok_or_else(|| invalid("Signing key is invalid."))?;
     let verified = unverified.verify(key.public()).map_err(|_| invalid("Invalid signature."))?;
     if !verified.is_current(now, LEEWAY) {
-        return Err(ODataError::invalid_token("Lifetime validation failed, the token is expired."));
+        return Err(ODataError::invalid_token("Lifetime validation failed, the token is expired.").into());
     }
     let claims = verified.into_claims();
     if !claims.aud.iter().any(|audience| is_graph(server, audience)) {
-        return Err(invalid("Invalid audience."));
+        return Err(invalid("Invalid audience.").into());
     }
     let unavailable = |error| {
         super::log::error("database", &error);
@@ -48,15 +59,17 @@ pub(crate) async fn authenticate(
     let scope = server.store.scope(&tenant);
     let app_id = claims.app_id.as_deref().unwrap_or_default();
     let client = server.store.client(&scope, app_id).await.map_err(unavailable)?;
+    let is_application = claims.idtyp.as_deref() == Some("app");
+    if is_application {
+        continuous(server, &tenant, &scope, client.as_deref(), &claims, ip, now).await?;
+    }
     let client = client.ok_or_else(|| invalid("The client is not in the tenant."))?;
-    let kind = if claims.idtyp.as_deref() == Some("app") {
-        let principal = client.principal.as_ref().filter(|principal| {
-            principal.account_enabled && !principal.is_disabled && !principal.is_disabled_by_microsoft
-        });
+    let kind = if is_application {
+        let principal = client.principal.as_ref().filter(|principal| is_active(principal));
         let principal = principal.ok_or_else(|| invalid("The service principal is disabled or deleted."))?;
         CallerKind::Application { service_principal_id: principal.id.clone(), permissions: claims.roles }
     } else {
-        person(server, &scope, claims).await?
+        Box::pin(person(server, &scope, claims)).await?
     };
     Ok(Caller {
         tenant,
@@ -66,6 +79,116 @@ pub(crate) async fn authenticate(
         kind,
         ip,
     })
+}
+
+fn is_active(principal: &ClientPrincipal) -> bool {
+    principal.account_enabled && !principal.is_disabled && !principal.is_disabled_by_microsoft
+}
+
+/// Continuous access evaluation: whether the token of an application is still good, whatever it says itself.
+async fn continuous(
+    server: &Server,
+    tenant: &Tenant,
+    scope: &TenantScope,
+    client: Option<&Client>,
+    claims: &Claims,
+    ip: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    let policies = server.policies.of(&server.store, scope).await.map_err(|error| {
+        super::log::error("conditional access", &format!("{error:#}"));
+        ODataError::unavailable()
+    })?;
+    let principal = client.and_then(|client| client.principal.as_ref());
+    let application = client.and_then(|client| client.application.as_ref());
+    let issued = claims.uti.as_deref().and_then(claims::request_of_uti).and_then(|id| ids::time_of(&id));
+    let token = TokenFacts {
+        // A token of before it was told to the microsecond: the earliest that its second allows.
+        issued_at: issued.or(claims.iat).unwrap_or(Timestamp(0)),
+        expires_at: claims.exp.unwrap_or(Timestamp(0)).plus(LEEWAY),
+        is_cae: claims.xms_cc.iter().any(|capability| capability.eq_ignore_ascii_case("cp1")),
+        key_id: claims.all.get(CREDENTIAL_CLAIM).and_then(|id| id.as_str()?.parse().ok()),
+    };
+    let deleted = match principal {
+        Some(_) => None,
+        None => deleted_at(server, scope, claims).await?,
+    };
+    let removed: Vec<(Uuid, Timestamp)> = principal
+        .iter()
+        .flat_map(|principal| &principal.removed_credentials)
+        .chain(application.iter().flat_map(|application| &application.removed_credentials))
+        .copied()
+        .collect();
+    let watermarks = Watermarks {
+        is_active: principal.is_some_and(is_active)
+            && application.is_none_or(|application| !application.is_disabled),
+        disabled_at: principal
+            .and_then(|principal| principal.disabled)
+            .max(application.and_then(|application| application.disabled))
+            .max(deleted),
+        revoked_at: principal.and_then(|principal| principal.revoked),
+        policies_changed_at: policies.changed,
+        removed_credentials: &removed,
+    };
+    // Where nobody knows it, policies about places hold: `All` is everywhere.
+    let address = ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+    let attributes = principal.map(|principal| Attributes::read(&principal.attributes)).unwrap_or_default();
+    let place = policies::place(&server.addresses, address);
+    let sign_in = client.zip(principal).and_then(|(client, principal)| {
+        policies::sign_in(client, principal, &attributes, &tenant.id, GRAPH_APP_ID, place)
+    });
+    let none = Snapshot::default();
+    let evaluation = match &sign_in {
+        Some(sign_in) => policies.snapshot.evaluate(sign_in),
+        None => none.evaluate(&SignIn {
+            principal: Principal { id: Uuid::nil(), scope: Scope::Beyond, attributes: &attributes },
+            resource: Uuid::nil(),
+            risk: Risk::Level(RiskLevel::None),
+            place,
+            place_at_resource: None,
+        }),
+    };
+    match continuous::decide(&token, &watermarks, &evaluation, address, now) {
+        Decision::Accept => Ok(()),
+        Decision::Challenge(challenge) => Err(Refused {
+            error: ODataError::invalid_token(challenge.description()),
+            challenge: Some(challenge),
+        }),
+        Decision::Refuse => {
+            let text = "Access token validation failure. The service principal is disabled or deleted, or the token is \
+                        older than that.";
+            Err(ODataError::invalid_token(text).into())
+        }
+    }
+}
+
+/// When the service principal of a token was deleted, as long as it can be restored.
+async fn deleted_at(
+    server: &Server,
+    scope: &TenantScope,
+    claims: &Claims,
+) -> Result<Option<Timestamp>, ODataError> {
+    let unavailable = |error| {
+        super::log::error("database", &error);
+        ODataError::unavailable()
+    };
+    let id = claims.oid.as_deref().unwrap_or_default();
+    let mut scoped = server.store.read(scope).await.map_err(unavailable)?;
+    let record = scoped.get(&SERVICE_PRINCIPAL, id).await.map_err(unavailable)?;
+    Ok(record.and_then(|record| record.deleted))
+}
+
+/// A token that is not taken, with what its client may answer.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) error: ODataError,
+    pub(crate) challenge: Option<Challenge>,
+}
+
+impl From<ODataError> for Refused {
+    fn from(error: ODataError) -> Self {
+        Self { error, challenge: None }
+    }
 }
 
 async fn person(

@@ -18,7 +18,7 @@ use countersign_store::entity::SERVICE_PRINCIPAL;
 use countersign_store::{Listing, Record, SignInRecord, Tenant};
 use countersign_token::claims::{ClientProof, ISSUED_BACK_SECONDS};
 use countersign_token::refusal::Refusal;
-use countersign_token::request::Endpoint;
+use countersign_token::request::{ClaimsRequest, Endpoint};
 use serde_json::{Map, Value as Json, json};
 use tokio::task::JoinHandle;
 
@@ -162,7 +162,18 @@ async fn issue(
     attempt.credential = Credential::ManagedIdentity;
     attempt.proof = ClientProof::Assertion;
     let outcome = match token::check_client(&client, &tenant) {
-        Ok(()) => token::app_only(server, &call, &tenant, &client, requested, false, &mut attempt).await,
+        Ok(()) => {
+            token::app_only(
+                server,
+                &call,
+                &tenant,
+                &client,
+                requested,
+                &ClaimsRequest::default(),
+                &mut attempt,
+            )
+            .await
+        }
         Err(refusal) => Err(refusal),
     };
     attempt.settle(outcome.as_ref().err());

@@ -26,6 +26,8 @@ use super::people::{authorize as sign_ins, device as devices, external};
 use super::token::TokenCall;
 use super::{Server, bearer, clock, graph, ids, log, peer, token};
 
+/// [`super::directory::GRAPH_APP_ID`], as challenges name the resource.
+const GRAPH_ID: uuid::Uuid = uuid::Uuid::from_u128(0x0000_0003_0000_0000_c000_0000_0000_0000);
 /// Largest body of any request.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
@@ -222,16 +224,18 @@ async fn graph_request(server: &Server, version: Version, incoming: Incoming) ->
     graph::serve(server, &caller, &request).await
 }
 
-fn unauthenticated(request: &graph::Request<'_>, error: &ODataError) -> Response<Body> {
-    let mut response = graph::finish(request, graph::refusal(request, error));
-    if error.status == 401 {
-        let challenge = format!(
-            "Bearer realm=\"\", authorization_uri=\"{}/common/oauth2/authorize\", client_id=\"{}\"",
-            request.base,
-            super::directory::GRAPH_APP_ID
-        );
-        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+fn unauthenticated(request: &graph::Request<'_>, refused: &bearer::Refused) -> Response<Body> {
+    let mut response = graph::finish(request, graph::refusal(request, &refused.error));
+    if refused.error.status == 401 {
+        let authorization_uri = format!("{}/common/oauth2/authorize", request.base);
+        let header = match &refused.challenge {
+            Some(challenge) => challenge.www_authenticate(&authorization_uri, GRAPH_ID),
+            None => format!(
+                "Bearer realm=\"\", authorization_uri=\"{authorization_uri}\", client_id=\"{GRAPH_ID}\""
+            ),
+        };
+        if let Ok(header) = HeaderValue::from_str(&header) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header);
         }
     }
     response

@@ -1,5 +1,7 @@
 //! The sign-in record of an attempt, in the shape of `/beta`'s `signIn`.
 
+use countersign_access::evaluate::Evaluation;
+use countersign_access::policy::State;
 use countersign_model::client::{Client, Resource};
 use countersign_model::source::Country;
 use countersign_model::time::Timestamp;
@@ -33,6 +35,15 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
+    /// The id of a credential of the client's own.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        match self {
+            Credential::Secret { key_id } | Credential::Certificate { key_id, .. } => Some(key_id),
+            Credential::Federated { id } => Some(id),
+            Credential::None | Credential::ManagedIdentity => None,
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Credential::None => "none",
@@ -65,6 +76,11 @@ pub(crate) struct Attempt {
     pub(crate) proof: ClientProof,
     pub(crate) credential: Credential,
     pub(crate) token_id: Option<String>,
+    /// Whether the token is for continuous access evaluation.
+    pub(crate) is_cae: bool,
+    /// What each policy made of it, and of all the status.
+    applied_policies: Vec<Json>,
+    policy_status: &'static str,
     /// Whether the grant is one of people's: its record is theirs also where nobody knows who it was.
     pub(crate) is_of_people: bool,
     pub(crate) person: Option<Person>,
@@ -92,7 +108,8 @@ struct Record<'a> {
     app_display_name: &'a str,
     app_id: &'a str,
     app_owner_tenant_id: Option<&'a str>,
-    applied_conditional_access_policies: [(); 0],
+    applied_conditional_access_policies: &'a [Json],
+    authentication_processing_details: &'a [Json],
     authentication_protocol: &'static str,
     autonomous_system_number: Option<u32>,
     client_app_used: Option<&'static str>,
@@ -156,6 +173,9 @@ impl Attempt {
             proof: ClientProof::Public,
             credential: Credential::None,
             token_id: None,
+            is_cae: false,
+            applied_policies: Vec::new(),
+            policy_status: "notApplied",
             is_of_people: false,
             person: None,
             extra: Map::new(),
@@ -198,10 +218,36 @@ impl Attempt {
         self.resource_tenant_id = Some(tenant.id.clone());
     }
 
+    /// What Conditional Access made of it.
+    pub(crate) fn policies(&mut self, evaluation: &Evaluation<'_>) {
+        self.policy_status = evaluation.status();
+        self.applied_policies = evaluation
+            .outcomes()
+            .filter(|outcome| outcome.policy.state != State::Disabled)
+            .map(|outcome| {
+                let controls: &[&str] = if outcome.applies { &["Block"] } else { &[] };
+                json!({
+                    "id": outcome.policy.id,
+                    "displayName": outcome.policy.display_name,
+                    "enforcedGrantControls": controls,
+                    "enforcedSessionControls": [],
+                    "result": outcome.result(),
+                    "conditionsSatisfied": outcome.satisfied.to_string(),
+                    "conditionsNotSatisfied": outcome.not_satisfied.to_string(),
+                })
+            })
+            .collect();
+    }
+
     /// How it ended.
     pub(crate) fn settle(&mut self, refusal: Option<&Refusal>) {
         if let Some(refusal) = refusal {
-            self.status = (refusal.code, refusal.text.clone());
+            // The log has a sentence of its own for what policies block.
+            let reason = match refusal.code {
+                53_003 => "Access has been blocked due to Conditional Access policies.",
+                _ => &refusal.text,
+            };
+            self.status = (refusal.code, reason.to_owned());
         }
     }
 
@@ -232,18 +278,25 @@ impl Attempt {
         };
         let resource = self.resource.as_ref();
         let person = self.person.as_ref();
+        // Of people's sign-ins nothing is evaluated continuously.
+        let is_cae = if self.is_cae { "True" } else { "False" };
+        let details = match person {
+            None => vec![json!({ "key": "Is CAE Token", "value": is_cae })],
+            Some(_) => Vec::new(),
+        };
         let record = Record {
             id: self.request_id.to_string(),
             created_date_time: self.time.to_string(),
             app_display_name: &self.client_name,
             app_id: &self.client_id,
             app_owner_tenant_id: self.owner_tenant_id.as_deref(),
-            applied_conditional_access_policies: [],
+            applied_conditional_access_policies: &self.applied_policies,
+            authentication_processing_details: &details,
             authentication_protocol: if person.is_some() || self.is_of_people { "oAuth2" } else { "none" },
             autonomous_system_number: self.autonomous_system,
             client_app_used: None,
             client_credential_type: self.credential.kind(),
-            conditional_access_status: "notApplied",
+            conditional_access_status: self.policy_status,
             correlation_id: &self.correlation_id,
             federated_credential_id: federated,
             home_tenant_id: self.tenant_id.as_deref(),

@@ -6,21 +6,25 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use countersign_model::client::{Client, Resource};
+use countersign_access::principal::{Attributes, Scope};
+use countersign_model::client::{Client, ClientPrincipal, Resource};
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_store::{SignInRecord, StoreError, Tenant};
 use countersign_token::assertion::{self, Authentication, Context};
 use countersign_token::claims::{self, AccessToken, ClientIds, V1_ISSUER_BASE};
 use countersign_token::keys::{Algorithm, SigningKey, TokenType};
 use countersign_token::refusal::Refusal;
-use countersign_token::request::{self, Endpoint, Grant, TokenRequest};
+use countersign_token::request::{self, ClaimsRequest, Endpoint, Grant, TokenRequest};
 use countersign_token::{federated, resource};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::directory::GRAPH_APP_ID;
 use super::sign_in::{Attempt, Credential};
-use super::{Server, bearer, ids, log};
+use super::{Server, bearer, ids, log, policies};
+
+/// Lifetime of a token that can be revoked: a day, and one second less, as Entra's.
+const CAE_LIFETIME_SECONDS: i64 = 86_399;
 
 /// Names under which clients ask for a tenant that a client-credentials request must name.
 const NOT_A_TENANT: [&str; 3] = ["common", "organizations", "consumers"];
@@ -272,7 +276,7 @@ async fn client_credentials(
     attempt: &mut Attempt,
 ) -> Result<Issued, Refusal> {
     let requested = request.target.as_ref().map(|target| target.resource.as_str()).unwrap_or_default();
-    app_only(server, call, tenant, client, requested, request.claims.wants_cae, attempt).await
+    app_only(server, call, tenant, client, requested, &request.claims, attempt).await
 }
 
 /// A token that an application or a managed identity holds for itself.
@@ -282,7 +286,7 @@ pub(crate) async fn app_only(
     tenant: &Tenant,
     client: &Client,
     requested: &str,
-    wants_cae: bool,
+    claims: &ClaimsRequest,
     attempt: &mut Attempt,
 ) -> Result<Issued, Refusal> {
     let resource = find_resource(server, tenant, requested, attempt).await?;
@@ -305,8 +309,15 @@ pub(crate) async fn app_only(
         .cloned()
         .collect();
     roles.sort();
+    apply_policies(server, call, tenant, client, principal, &resource, claims, attempt).await?;
+    let can_be_challenged = resource.app_id == GRAPH_APP_ID || resource.asks_for_capabilities;
+    let is_cae = claims.wants_cae
+        && can_be_challenged
+        && policies::scope_of(client, principal, &tenant.id) == Scope::SingleTenantApplication;
+    attempt.is_cae = is_cae;
     let uti = claims::uti(attempt.request_id);
-    let lifetime_seconds = i64::from(server.config.token_lifetime_seconds) - 1;
+    let lifetime_seconds =
+        if is_cae { CAE_LIFETIME_SECONDS } else { i64::from(server.config.token_lifetime_seconds) - 1 };
     let token = AccessToken {
         version: resource.token_version,
         issuer_base: if resource.token_version == 1 { V1_ISSUER_BASE } else { call.base },
@@ -320,8 +331,9 @@ pub(crate) async fn app_only(
         roles: &roles,
         directory_roles: &principal.directory_roles,
         proof: attempt.proof,
-        cae: wants_cae,
+        cae: is_cae.then(|| attempt.credential.key_id()),
         issued_at: call.now,
+        not_before_min: claims.nbf,
         lifetime_seconds,
         uti: &uti,
         user: None,
@@ -329,6 +341,43 @@ pub(crate) async fn app_only(
     let token = sign(server, tenant, &token, resource.token_version, call.now).await?;
     attempt.token_id = Some(uti);
     Ok(Issued { token, lifetime_seconds, resource: requested.to_owned() })
+}
+
+/// Asks Conditional Access, and notes for the record what each policy made of it.
+#[expect(clippy::too_many_arguments, reason = "a decision is about all of them")]
+async fn apply_policies(
+    server: &Server,
+    call: &TokenCall<'_>,
+    tenant: &Tenant,
+    client: &Client,
+    principal: &ClientPrincipal,
+    resource: &Resource,
+    claims: &ClaimsRequest,
+    attempt: &mut Attempt,
+) -> Result<(), Refusal> {
+    let scope = server.store.scope(tenant);
+    // Without policies that can be read nobody gets a token: whoever broke them would be let in.
+    let policies = server.policies.of(&server.store, &scope).await.map_err(|error| {
+        log::error("conditional access", &format!("{error:#}"));
+        Refusal::transient()
+    })?;
+    if policies.snapshot.policies().is_empty() {
+        return Ok(());
+    }
+    let attributes = Attributes::read(&principal.attributes);
+    let place = policies::place(&server.addresses, call.ip);
+    let sign_in = policies::sign_in(client, principal, &attributes, &tenant.id, &resource.app_id, place);
+    let Some(mut sign_in) = sign_in else { return Err(Refusal::transient()) };
+    sign_in.place_at_resource =
+        claims.resource_address.map(|address| policies::place(&server.addresses, address));
+    let evaluation = policies.snapshot.evaluate(&sign_in);
+    attempt.policies(&evaluation);
+    if !evaluation.is_blocked() {
+        return Ok(());
+    }
+    let blocking: Vec<String> = evaluation.blocking().map(|id| id.to_string()).collect();
+    let blocking: Vec<&str> = blocking.iter().map(String::as_str).collect();
+    Err(Refusal::blocked_by_policy(&blocking))
 }
 
 /// Signs a token with the tenant's algorithm.

@@ -86,6 +86,13 @@ fn shown(call: &Call<'_>, options: &Options, mut body: Json) -> Json {
     if !may_see_policies && let Json::Object(members) = &mut body {
         members.insert("appliedConditionalAccessPolicies".into(), Json::Array(Vec::new()));
     }
+    if call.version == Version::V1
+        && let Some(policies) = body.get_mut("appliedConditionalAccessPolicies").and_then(Json::as_array_mut)
+    {
+        for policy in policies.iter_mut().filter_map(Json::as_object_mut) {
+            policy.retain(|name, _| !name.starts_with("conditions"));
+        }
+    }
     project(&SIGN_IN, call.version, &options.select, body)
 }
 
