@@ -30,12 +30,203 @@ pub(crate) enum Command {
     /// Create, list and change the tenants of a server
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Conditional Access: which workload identities get no token, and what would happen if
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Passwords and authenticators of the people who sign in to a server
     #[command(subcommand)]
     User(UserCommand),
     /// Identities of workloads on the server's own machine
     #[command(subcommand)]
     ManagedIdentity(ManagedIdentityCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCommon {
+    #[command(flatten)]
+    pub(crate) data: DataArguments,
+
+    /// Id or domain of the tenant, when there are several
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+
+    /// Print what Graph's API answers instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  countersign policy list --data data
+  countersign policy create --data data --name 'Block high risk' --include all --risk high
+  countersign policy what-if --data data --principal APPID --risk high --ip 203.0.113.10
+
+A server that runs knows of a new policy within seconds.")]
+pub(crate) enum PolicyCommand {
+    /// List the policies of a tenant
+    #[command(after_help = "\
+Examples:
+  countersign policy list --data data
+  countersign policy list --data data --json | jq '.[] | select(.state == \"enabled\")'")]
+    List {
+        #[command(flatten)]
+        common: PolicyCommon,
+    },
+    /// Make a policy; it only reports, unless told otherwise
+    #[command(after_help = "\
+Examples:
+  countersign policy create --data data --name 'Block high risk' --include all --risk high
+  countersign policy create --data data --name 'Only from here' --state enabled --include all \\
+      --exclude APPID --location all --exclude-location all-trusted
+  countersign policy create --data data --file policy.json
+
+A PRINCIPAL is the object id of a service principal or its appId, a LOCATION the id or the name of a
+named location. A new policy is report-only: it blocks nobody, and each sign-in says what it would do.
+
+Exit status: 0 done, 2 nothing was made.")]
+    Create {
+        #[command(flatten)]
+        common: PolicyCommon,
+        #[command(flatten)]
+        settings: Box<PolicySettings>,
+    },
+    /// Ask which policies would apply to a sign-in, and why the others would not
+    #[command(after_help = "\
+Examples:
+  countersign policy what-if --data data --principal APPID --risk high
+  countersign policy what-if --data data --principal APPID --ip 203.0.113.10 --applied-only --json
+
+What is not said is not made up: a policy that depends on it is `notEnoughInformation`.
+The last line says `allowed` or `blocked by` and the policies; the status is 0 in both cases.")]
+    WhatIf {
+        #[command(flatten)]
+        common: PolicyCommon,
+        /// Who: object id of the service principal, or appId
+        #[arg(long, value_name = "PRINCIPAL")]
+        principal: String,
+        /// For which resource; Microsoft Graph unless told otherwise
+        #[arg(long, value_name = "APPID")]
+        resource: Option<String>,
+        /// From which address
+        #[arg(long, value_name = "ADDRESS")]
+        ip: Option<String>,
+        /// From which country, in two letters; found by the address unless told otherwise
+        #[arg(long, value_name = "CODE")]
+        country: Option<String>,
+        /// At which risk
+        #[arg(long, value_name = "LEVEL")]
+        risk: Option<PolicyRisk>,
+        /// Only the policies that apply
+        #[arg(long)]
+        applied_only: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicySettings {
+    /// A policy as Graph's API takes it; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "name", "state", "include", "exclude", "include_filter", "exclude_filter", "scope", "resource",
+        "exclude_resource", "risk", "location", "exclude_location",
+    ])]
+    pub(crate) file: Option<PathBuf>,
+
+    /// How it is called
+    #[arg(long, value_name = "NAME", required_unless_present = "file")]
+    pub(crate) name: Option<String>,
+
+    /// Whether it blocks
+    #[arg(long, value_name = "STATE", default_value = "report-only")]
+    pub(crate) state: PolicyState,
+
+    /// Whom it is about; several times for several, `all` for everybody
+    #[arg(long, value_name = "PRINCIPAL|all")]
+    pub(crate) include: Vec<String>,
+
+    /// Whom it is not about
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Rule over custom security attributes: it is about whoever matches, too
+    #[arg(long, value_name = "RULE", conflicts_with = "exclude_filter")]
+    pub(crate) include_filter: Option<String>,
+
+    /// Rule over custom security attributes: it is not about whoever matches
+    #[arg(long, value_name = "RULE")]
+    pub(crate) exclude_filter: Option<String>,
+
+    /// Whom beyond applications of this tenant alone it may be about
+    #[arg(long, value_name = "KIND")]
+    pub(crate) scope: Vec<PolicyScope>,
+
+    /// For which resource; all unless told otherwise
+    #[arg(long, value_name = "APPID|all")]
+    pub(crate) resource: Vec<String>,
+
+    /// For which resource not
+    #[arg(long, value_name = "APPID")]
+    pub(crate) exclude_resource: Vec<String>,
+
+    /// At which risk, separated by commas; at any unless told otherwise
+    #[arg(long, value_name = "LEVEL", value_delimiter = ',')]
+    pub(crate) risk: Vec<PolicyRisk>,
+
+    /// From where; from everywhere unless told otherwise
+    #[arg(long, value_name = "LOCATION|all|all-trusted")]
+    pub(crate) location: Vec<String>,
+
+    /// From where not; needs --location
+    #[arg(long, value_name = "LOCATION|all-trusted")]
+    pub(crate) exclude_location: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyState {
+    /// It blocks nobody, and sign-ins say what it would do
+    ReportOnly,
+    /// It blocks
+    Enabled,
+    /// It does nothing
+    Disabled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyScope {
+    /// Applications for several tenants, or of another one
+    MultiTenant,
+    /// Managed identities
+    ManagedIdentity,
+}
+
+impl PolicyScope {
+    /// Our word in a policy.
+    pub(crate) fn as_graph(self) -> &'static str {
+        match self {
+            PolicyScope::MultiTenant => "multiTenantApplications",
+            PolicyScope::ManagedIdentity => "managedIdentities",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyRisk {
+    None,
+    Low,
+    Medium,
+    High,
+}
+
+impl PolicyRisk {
+    /// Graph's word.
+    pub(crate) fn as_graph(self) -> &'static str {
+        match self {
+            PolicyRisk::None => "none",
+            PolicyRisk::Low => "low",
+            PolicyRisk::Medium => "medium",
+            PolicyRisk::High => "high",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         cli::Command::Init(arguments) => serve::init::run(&arguments).map(|()| Outcome::Done),
         cli::Command::Serve(arguments) => serve::run(&arguments).map(|()| Outcome::Done),
         cli::Command::Tenant(command) => serve::init::tenant(&command).map(|()| Outcome::Done),
+        cli::Command::Policy(command) => serve::policy_command::run(&command).map(|()| Outcome::Done),
         cli::Command::User(command) => serve::accounts::user(&command).map(|()| Outcome::Done),
         cli::Command::ManagedIdentity(command) => {
             serve::accounts::managed_identity(&command).map(|()| Outcome::Done)

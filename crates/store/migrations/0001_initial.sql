@@ -262,6 +262,12 @@ create table sign_in_batch (
 );
 create index sign_in_batch_time on sign_in_batch (tenant_id, last_us, id);
 
+-- How often each process changed what others keep in memory; on SQLite, where nothing is announced, they look here.
+create table announcement (
+  process_id ctext not null primary key,
+  changes bigint not null
+);
+
 -- Authorization codes, device codes, refresh tokens and browser sessions, by the hash of what the client holds. `family` is
 -- the same for all refresh tokens that came of one sign-in; one that was used stays until it ends, so that its second use
 -- is seen.

@@ -44,6 +44,8 @@ pub const REVOKED: &str = "_revokedUs";
 pub const REMOVED_CREDENTIALS: &str = "_removedCredentials";
 /// What stands among touched applications for policies and named locations; no application has that id.
 pub(crate) const POLICIES: &str = "policies";
+/// Pause between two looks at what other processes changed in a SQLite file.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Pause before listening is tried again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,8 @@ pub(crate) struct Clients {
     policies: AtomicU64,
     /// Whether writes of other processes would be heard.
     hears_others: AtomicBool,
+    /// This process among those that share a SQLite file.
+    process_id: String,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +74,7 @@ struct Kept {
 
 impl Clients {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        let clients = Self::default();
+        let clients = Self { process_id: Uuid::from_u128(random()).to_string(), ..Self::default() };
         clients.hears_others.store(dialect == Dialect::Sqlite, Ordering::Release);
         clients
     }
@@ -82,6 +86,13 @@ impl Clients {
                 let values: [Value; 2] = [CHANNEL.into(), app_id.into()];
                 session.execute(Statement::new("select pg_notify($1, $2)", values)).await?;
             }
+        } else if !touched.is_empty() {
+            let count = Statement::new(
+                "insert into announcement (process_id, changes) values ($1, 1) \
+                 on conflict (process_id) do update set changes = announcement.changes + 1",
+                [Value::from(&self.process_id)],
+            );
+            session.execute(count).await?;
         }
         Ok(())
     }
@@ -178,9 +189,10 @@ impl Store {
         Ok(Some(resource))
     }
 
-    /// Hears what other processes write, as long as the future is polled. With SQLite there are none, and it ends at once.
+    /// Hears what other processes write, as long as the future is polled. On SQLite they are commands beside a server, which
+    /// looks every second.
     pub async fn hear_others(&self) {
-        let Database::Postgres(pool) = &self.database else { return };
+        let Database::Postgres(pool) = &self.database else { return self.look_at_others().await };
         loop {
             if let Ok(mut listener) = sqlx::postgres::PgListener::connect_with(pool).await
                 && listener.listen(CHANNEL).await.is_ok()
@@ -197,6 +209,39 @@ impl Store {
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
     }
+}
+
+impl Store {
+    async fn look_at_others(&self) {
+        let mut known = None;
+        loop {
+            // A look that failed is repeated; what is kept meanwhile is a second older.
+            if let Ok(changes) = self.changes_of_others().await {
+                if known.is_some_and(|known| known != changes) {
+                    self.clients.forget_all();
+                }
+                known = Some(changes);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn changes_of_others(&self) -> Result<i64, StoreError> {
+        let statement = Statement::new(
+            "select coalesce(sum(changes), 0) from announcement where process_id <> $1",
+            [Value::from(&self.clients.process_id)],
+        );
+        self.database.read().await?.first(statement).await?.map_or(Ok(0), |row| row.int(0))
+    }
+}
+
+/// A number that another process will not have. It need not be secret.
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        return u128::from(std::process::id());
+    }
+    u128::from_be_bytes(bytes)
 }
 
 /// The form in which names of resources are compared.

@@ -155,7 +155,12 @@ fn paint(word: &str, colour: &str) -> String {
 
 /// Text from logs must not steer the terminal or break the line.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    // Marks of direction steer a terminal as well: what stands behind them is shown in another place.
+    let steers = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if steers(letter) { ' ' } else { letter }).collect()
 }
 
 #[cfg(test)]

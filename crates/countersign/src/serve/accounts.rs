@@ -8,7 +8,7 @@ use super::{clock, directory, ids, init, passwords};
 use crate::cli::{ManagedIdentityCommand, UserCommand};
 use crate::output;
 
-async fn tenant(store: &Store, name: Option<&str>) -> Result<Tenant> {
+pub(crate) async fn tenant(store: &Store, name: Option<&str>) -> Result<Tenant> {
     if let Some(name) = name {
         return store.tenant(name).await?.with_context(|| format!("there is no tenant `{name}`"));
     }

@@ -24,6 +24,7 @@ mod passwords;
 mod peer;
 mod people;
 mod policies;
+pub(crate) mod policy_command;
 mod routes;
 mod sign_in;
 mod tenants;
@@ -87,11 +88,11 @@ pub(crate) fn run(arguments: &Serve) -> Result<()> {
     runtime()?.block_on(serve(config))
 }
 
-async fn serve(config: Config) -> Result<()> {
-    let now = clock::now();
+/// Everything that requests share, of a data folder.
+async fn open(config: Config) -> Result<Server> {
     let store = init::open(&config.data, config.database.as_deref()).await?;
-    let server = Arc::new(Server {
-        keys: keys::Keys::open(&store, config.key_rotation_days, now).await?,
+    Ok(Server {
+        keys: keys::Keys::open(&store, config.key_rotation_days, clock::now()).await?,
         limits: limits::Limits::new(&config.limits),
         passwords: passwords::Passwords::new(),
         tenants: tenants::Tenants::default(),
@@ -103,7 +104,12 @@ async fn serve(config: Config) -> Result<()> {
         port: AtomicU16::new(config.listen.port()),
         store,
         config,
-    });
+    })
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let now = clock::now();
+    let server = Arc::new(open(config).await?);
     let listener = std::net::TcpListener::bind(server.config.listen)
         .with_context(|| format!("cannot listen on `{}`", server.config.listen))?;
     listener.set_nonblocking(true)?;

@@ -1,7 +1,6 @@
 """Named locations: networks and countries that policies speak of.
 
-Goes to tests/clients/python/test_named_locations.py. Sections are those of the reference on Conditional Access. What
-locations decide at sign-in is in test_conditional_access.py, and in the table of test_evaluation_semantics.py.
+What locations decide at sign-in is in test_conditional_access.py, and in the table of test_evaluation_semantics.py.
 """
 
 import asyncio

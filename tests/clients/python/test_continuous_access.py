@@ -1,7 +1,6 @@
 """Continuous access evaluation: long tokens that end at once when something happens, and clients that cope with it.
 
-Goes to tests/clients/python/test_continuous_access.py. Sections are those of the reference on continuous access
-evaluation; choices that it leaves open stand in ACCESS.md.
+Our own choices stand in docs/decisions/0011-conditional-access.md.
 """
 
 import asyncio

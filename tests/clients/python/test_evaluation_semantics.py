@@ -1,7 +1,4 @@
-"""Each rule of the evaluation, asked of What If: the table of the crate that evaluates, whose own tests read it too.
-
-Goes to tests/clients/python/test_evaluation_semantics.py.
-"""
+"""Each rule of the evaluation, asked of What If: the table of the crate that evaluates, whose own tests read it too."""
 
 import asyncio
 import json

@@ -31,7 +31,7 @@ OFFICE = "198.51.100.10"
 ELSEWHERE = "203.0.113.77"
 # Known to be in these countries by the bundled table.
 IN_RUSSIA = "89.108.121.76"
-IN_THE_STATES = "8.8.8.8"
+IN_THE_STATES = "23.20.0.1"
 
 CAPABLE = json.dumps({"access_token": {"xms_cc": {"values": ["CP1"]}}})
 

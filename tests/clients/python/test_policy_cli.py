@@ -1,6 +1,6 @@
 """`countersign policy`: policies on the command line, for whoever runs the server.
 
-Goes to tests/clients/python/test_policy_cli.py. The command line that these tests agree with:
+The command line that these tests agree with:
 
     countersign policy list    --data DIR [--tenant T] [--json]
     countersign policy create  --data DIR [--tenant T] [--json] --file FILE

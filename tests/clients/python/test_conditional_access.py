@@ -1,7 +1,7 @@
 """Conditional Access for workload identities: policies at Graph, and what the token endpoint makes of them.
 
-Goes to tests/clients/python/test_conditional_access.py. Sections are those of the reference on Conditional Access;
-choices that it leaves open stand in ACCESS.md.
+Sections are those of Microsoft's documents as the project collects them; our own choices stand in
+docs/decisions/0011-conditional-access.md.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """What If: which policies would apply, and why the others would not.
 
-Goes to tests/clients/python/test_what_if.py. Sections are those of the reference on Conditional Access; each rule of
-the evaluation is asked in test_evaluation_semantics.py.
+Each rule of the evaluation is asked in test_evaluation_semantics.py.
 """
 
 import uuid
