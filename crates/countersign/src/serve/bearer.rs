@@ -1,6 +1,7 @@
 //! Who calls the API: the token of a request, verified.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use countersign_access::continuous::{self, Challenge, Decision, TokenFacts, Watermarks};
@@ -12,7 +13,7 @@ use countersign_model::risk::RiskLevel;
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_odata::error::ODataError;
 use countersign_store::entity::{SERVICE_PRINCIPAL, USER};
-use countersign_store::{Tenant, TenantScope};
+use countersign_store::{StoreError, Tenant, TenantScope};
 use countersign_token::claims::{self, CREDENTIAL_CLAIM};
 use countersign_token::jwt::{Claims, Unverified};
 use countersign_token::resource;
@@ -32,44 +33,23 @@ pub(crate) async fn authenticate(
     ip: Option<std::net::IpAddr>,
     now: Timestamp,
 ) -> Result<Caller, Refused> {
-    let token = bearer(headers).ok_or_else(|| ODataError::invalid_token("Access token is empty."))?;
-    let invalid = |why: &str| ODataError::invalid_token(format!("Access token validation failure. {why}"));
-    let unverified = Unverified::decode(token).map_err(|_| invalid("Invalid token."))?;
-    let kid = unverified.header().kid.as_deref().unwrap_or_default();
-    let ring = server.keys.ring_with(&server.store, kid, now).await.map_err(|error| {
-        super::log::error("keys", &format!("{error:#}"));
-        ODataError::unavailable()
-    })?;
-    let key = ring.find(kid, now).ok_or_else(|| invalid("Signing key is invalid."))?;
-    let verified = unverified.verify(key.public()).map_err(|_| invalid("Invalid signature."))?;
-    if !verified.is_current(now, LEEWAY) {
-        return Err(ODataError::invalid_token("Lifetime validation failed, the token is expired.").into());
-    }
-    let claims = verified.into_claims();
+    let claims = verify(server, headers, now).await?;
     if !claims.aud.iter().any(|audience| is_graph(server, audience)) {
         return Err(invalid("Invalid audience.").into());
     }
-    let unavailable = |error| {
-        super::log::error("database", &error);
-        ODataError::unavailable()
-    };
     let tenant_id = claims.tid.as_deref().unwrap_or_default();
     let tenant = server.tenants.find(&server.store, tenant_id, now).await.map_err(unavailable)?;
     let tenant = tenant.ok_or_else(|| invalid("Unknown tenant."))?;
     let scope = server.store.scope(&tenant);
-    let app_id = claims.app_id.as_deref().unwrap_or_default();
-    let client = server.store.client(&scope, app_id).await.map_err(unavailable)?;
-    let is_application = claims.idtyp.as_deref() == Some("app");
-    if is_application {
-        continuous(server, &tenant, &scope, client.as_deref(), &claims, ip, now).await?;
-    }
-    let client = client.ok_or_else(|| invalid("The client is not in the tenant."))?;
-    let kind = if is_application {
-        let principal = client.principal.as_ref().filter(|principal| is_active(principal));
-        let principal = principal.ok_or_else(|| invalid("The service principal is disabled or deleted."))?;
-        CallerKind::Application { service_principal_id: principal.id.clone(), permissions: claims.roles }
+    let (client, kind) = if claims.idtyp.as_deref() == Some("app") {
+        let at = At { resource_app_id: GRAPH_APP_ID, ip, now };
+        let (client, principal_id) = application(server, &tenant, &claims, &at).await?;
+        (client, CallerKind::Application { service_principal_id: principal_id, permissions: claims.roles })
     } else {
-        Box::pin(person(server, &scope, claims)).await?
+        let app_id = claims.app_id.as_deref().unwrap_or_default();
+        let client = server.store.client(&scope, app_id).await.map_err(unavailable)?;
+        let client = client.ok_or_else(|| invalid("The client is not in the tenant."))?;
+        (client, Box::pin(person(server, &scope, claims)).await?)
     };
     Ok(Caller {
         tenant,
@@ -81,6 +61,66 @@ pub(crate) async fn authenticate(
     })
 }
 
+fn invalid(why: &str) -> ODataError {
+    ODataError::invalid_token(format!("Access token validation failure. {why}"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
+fn unavailable(error: StoreError) -> ODataError {
+    super::log::error("database", &error);
+    ODataError::unavailable()
+}
+
+/// The claims of a request's token, which one of our keys signed and which is not over by its own word.
+pub(crate) async fn verify(
+    server: &Server,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Claims, ODataError> {
+    let token = bearer(headers).ok_or_else(|| ODataError::invalid_token("Access token is empty."))?;
+    let unverified = Unverified::decode(token).map_err(|_| invalid("Invalid token."))?;
+    let kid = unverified.header().kid.as_deref().unwrap_or_default();
+    let ring = server.keys.ring_with(&server.store, kid, now).await.map_err(|error| {
+        super::log::error("keys", &format!("{error:#}"));
+        ODataError::unavailable()
+    })?;
+    let key = ring.find(kid, now).ok_or_else(|| invalid("Signing key is invalid."))?;
+    let verified = unverified.verify(key.public()).map_err(|_| invalid("Invalid signature."))?;
+    if !verified.is_current(now, LEEWAY) {
+        return Err(ODataError::invalid_token("Lifetime validation failed, the token is expired."));
+    }
+    Ok(verified.into_claims())
+}
+
+/// Where and when a token is shown.
+pub(crate) struct At<'a> {
+    /// appId of the resource.
+    pub(crate) resource_app_id: &'a str,
+    /// Address of the client.
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) now: Timestamp,
+}
+
+/// The client of an application's token, with the id of its service principal: there, enabled, and with a token that nothing
+/// has ended since.
+pub(crate) async fn application(
+    server: &Server,
+    tenant: &Tenant,
+    claims: &Claims,
+    at: &At<'_>,
+) -> Result<(Arc<Client>, String), Refused> {
+    let scope = server.store.scope(tenant);
+    let app_id = claims.app_id.as_deref().unwrap_or_default();
+    let client = server.store.client(&scope, app_id).await.map_err(unavailable)?;
+    continuous(server, tenant, client.as_deref(), claims, at).await?;
+    let client = client.ok_or_else(|| invalid("The client is not in the tenant."))?;
+    let principal = client.principal.as_ref().filter(|principal| is_active(principal));
+    let principal_id = principal.map(|principal| principal.id.clone());
+    let principal_id =
+        principal_id.ok_or_else(|| invalid("The service principal is disabled or deleted."))?;
+    Ok((client, principal_id))
+}
+
 fn is_active(principal: &ClientPrincipal) -> bool {
     principal.account_enabled && !principal.is_disabled && !principal.is_disabled_by_microsoft
 }
@@ -89,13 +129,12 @@ fn is_active(principal: &ClientPrincipal) -> bool {
 async fn continuous(
     server: &Server,
     tenant: &Tenant,
-    scope: &TenantScope,
     client: Option<&Client>,
     claims: &Claims,
-    ip: Option<IpAddr>,
-    now: Timestamp,
+    at: &At<'_>,
 ) -> Result<(), Refused> {
-    let policies = server.policies.of(&server.store, scope).await.map_err(|error| {
+    let scope = server.store.scope(tenant);
+    let policies = server.policies.of(&server.store, &scope).await.map_err(|error| {
         super::log::error("conditional access", &format!("{error:#}"));
         ODataError::unavailable()
     })?;
@@ -111,7 +150,7 @@ async fn continuous(
     };
     let deleted = match principal {
         Some(_) => None,
-        None => deleted_at(server, scope, claims).await?,
+        None => deleted_at(server, &scope, claims).await?,
     };
     let removed: Vec<(Uuid, Timestamp)> = principal
         .iter()
@@ -131,11 +170,11 @@ async fn continuous(
         removed_credentials: &removed,
     };
     // Where nobody knows it, policies about places hold: `All` is everywhere.
-    let address = ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+    let address = at.ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
     let attributes = principal.map(|principal| Attributes::read(&principal.attributes)).unwrap_or_default();
     let place = policies::place(&server.addresses, address);
     let sign_in = client.zip(principal).and_then(|(client, principal)| {
-        policies::sign_in(client, principal, &attributes, &tenant.id, GRAPH_APP_ID, place)
+        policies::sign_in(client, principal, &attributes, &tenant.id, at.resource_app_id, place)
     });
     let none = Snapshot::default();
     let evaluation = match &sign_in {
@@ -148,7 +187,7 @@ async fn continuous(
             place_at_resource: None,
         }),
     };
-    match continuous::decide(&token, &watermarks, &evaluation, address, now) {
+    match continuous::decide(&token, &watermarks, &evaluation, address, at.now) {
         Decision::Accept => Ok(()),
         Decision::Challenge(challenge) => Err(Refused {
             error: ODataError::invalid_token(challenge.description()),
@@ -168,10 +207,6 @@ async fn deleted_at(
     scope: &TenantScope,
     claims: &Claims,
 ) -> Result<Option<Timestamp>, ODataError> {
-    let unavailable = |error| {
-        super::log::error("database", &error);
-        ODataError::unavailable()
-    };
     let id = claims.oid.as_deref().unwrap_or_default();
     let mut scoped = server.store.read(scope).await.map_err(unavailable)?;
     let record = scoped.get(&SERVICE_PRINCIPAL, id).await.map_err(unavailable)?;
@@ -196,10 +231,6 @@ async fn person(
     scope: &countersign_store::TenantScope,
     claims: Claims,
 ) -> Result<CallerKind, ODataError> {
-    let unavailable = |error| {
-        super::log::error("database", &error);
-        ODataError::unavailable()
-    };
     let id = claims.oid.unwrap_or_default();
     let mut scoped = server.store.read(scope).await.map_err(unavailable)?;
     let user = scoped.get(&USER, &id).await.map_err(unavailable)?;

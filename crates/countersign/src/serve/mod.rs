@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod directory;
 mod files;
+mod forward_auth;
 mod graph;
 mod ids;
 pub(crate) mod init;

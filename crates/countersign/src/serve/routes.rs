@@ -24,7 +24,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::people::authorize::parameters;
 use super::people::{authorize as sign_ins, device as devices, external};
 use super::token::TokenCall;
-use super::{Server, bearer, clock, graph, ids, log, peer, token};
+use super::{Server, bearer, clock, forward_auth, graph, ids, log, peer, token};
 
 /// [`super::directory::GRAPH_APP_ID`], as challenges name the resource.
 const GRAPH_ID: uuid::Uuid = uuid::Uuid::from_u128(0x0000_0003_0000_0000_c000_0000_0000_0000);
@@ -53,6 +53,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/signin/callback", get(sign_in_callback))
         .route("/device", get(device).post(device_entered))
         .route("/device/confirm", post(device_confirmed))
+        .route("/access/check", any(access_check))
+        .route("/access/check/{*path}", any(access_check))
         .route("/v1.0", any(graph_v1))
         .route("/v1.0/", any(graph_v1))
         .route("/v1.0/{*path}", any(graph_v1))
@@ -383,6 +385,24 @@ async fn sign_in_callback(
 ) -> Response<Body> {
     let query = parameters(query.unwrap_or_default().as_bytes());
     external::callback(&server, &query, &headers, clock::now()).await
+}
+
+async fn access_check(
+    State(server): App,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let base = base(&server, &uri, &headers);
+    let question = forward_auth::Question {
+        query: query.as_deref().unwrap_or_default(),
+        headers: &headers,
+        ip: peer::address(&server.config, peer, &headers),
+        base: &base,
+        now: clock::now(),
+    };
+    forward_auth::answer(&server, &question).await
 }
 
 async fn device_code(
