@@ -53,8 +53,6 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/signin/callback", get(sign_in_callback))
         .route("/device", get(device).post(device_entered))
         .route("/device/confirm", post(device_confirmed))
-        .route("/access/check", any(access_check))
-        .route("/access/check/{*path}", any(access_check))
         .route("/v1.0", any(graph_v1))
         .route("/v1.0/", any(graph_v1))
         .route("/v1.0/{*path}", any(graph_v1))
@@ -65,7 +63,13 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(idle))
         .layer(axum::middleware::from_fn(in_words_of_graph))
+        .merge(for_proxies())
         .with_state(server)
+}
+
+/// What proxies ask: they read the status and headers, and no words.
+fn for_proxies() -> Router<Arc<Server>> {
+    Router::new().route("/access/check", any(access_check)).route("/access/check/{*path}", any(access_check))
 }
 
 fn json(status: StatusCode, body: &Json) -> Response<Body> {

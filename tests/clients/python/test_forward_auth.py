@@ -1,8 +1,4 @@
-"""APIs that do not check tokens themselves: `/access/check` behind a real nginx.
-
-Goes to tests/clients/python/test_forward_auth.py. What is asked and answered stands in ACCESS.md; nginx's side of it is
-the configuration in support/gateway.py.
-"""
+"""APIs that do not check tokens themselves: `/access/check` behind a real nginx, whose configuration is in support/gateway.py."""
 
 import asyncio
 import ssl
