@@ -60,6 +60,10 @@ stamp() {
 # Every suite needs Python: `with_server.py` starts the server for the others.
 command -v python3 >/dev/null || need python3 python3 python3-venv
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed"
+# In front of an API, as an operator would have it.
+if wants python; then
+    (PATH="$PATH:/usr/sbin" && command -v nginx >/dev/null) || need nginx nginx
+fi
 if [[ -n "${COUNTERSIGN_TEST_DATABASE:-}" ]]; then
     command -v psql >/dev/null || need psql postgresql-client
 fi

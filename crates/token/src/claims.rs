@@ -390,6 +390,7 @@ mod tests {
             account_enabled: true,
             app_roles: std::collections::HashMap::new(),
             scopes: Vec::new(),
+            asks_for_capabilities: false,
             names: Vec::new(),
         };
         assert_eq!(audience(&resource, "api://x/"), "api://x/");

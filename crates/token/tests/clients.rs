@@ -96,6 +96,8 @@ fn client() -> Client {
             tenant_id: "tenant".to_owned(),
             is_disabled: false,
             is_public: false,
+            disabled: None,
+            removed_credentials: Vec::new(),
             one_time_assertions: false,
             is_single_tenant: true,
             redirect_uris: Vec::new(),

@@ -26,6 +26,7 @@ const CONFINED: [Confined; 2] = [
             // data itself.
             "crates/countersign/src/serve/accounts.rs",
             "crates/countersign/src/serve/bearer.rs",
+            "crates/countersign/src/serve/forward_auth.rs",
             "crates/countersign/src/serve/init.rs",
             "crates/countersign/src/serve/load.rs",
             "crates/countersign/src/serve/managed_identity.rs",
@@ -34,6 +35,7 @@ const CONFINED: [Confined; 2] = [
             "crates/countersign/src/serve/people/device.rs",
             "crates/countersign/src/serve/people/exchange.rs",
             "crates/countersign/src/serve/people/external.rs",
+            "crates/countersign/src/serve/policy_command.rs",
             "crates/countersign/src/serve/token.rs",
         ],
     },

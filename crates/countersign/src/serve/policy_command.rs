@@ -223,12 +223,11 @@ impl Session<'_> {
             || anyhow!("there is no service principal `{name}`: it is named by its object id or its appId");
         let id = Uuid::try_parse(name).map_err(|_| unknown())?;
         let by_id = self.call("GET", &format!("/servicePrincipals/{id}"), "", None).await;
-        let found = match by_id {
-            Ok(found) => found,
-            Err(_) => {
-                let path = format!("/servicePrincipals(appId='{id}')");
-                self.call("GET", &path, "", None).await.map_err(|_| unknown())?
-            }
+        let found = if let Ok(found) = by_id {
+            found
+        } else {
+            let path = format!("/servicePrincipals(appId='{id}')");
+            self.call("GET", &path, "", None).await.map_err(|_| unknown())?
         };
         Ok(text(&found, "id"))
     }

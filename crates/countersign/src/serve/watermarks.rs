@@ -69,11 +69,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
 
-    fn body(json: Json) -> Map<String, Json> {
+    fn body(json: &Json) -> Map<String, Json> {
         json.as_object().unwrap().clone()
     }
 
-    fn noted(before: Json, after: Json) -> Map<String, Json> {
+    fn noted(before: &Json, after: &Json) -> Map<String, Json> {
         let mut after = body(after);
         note(&body(before), &mut after, NOW);
         after.retain(|name, _| name.starts_with('_'));
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_disables_is_noted_and_what_enables_is_not() {
-        let disabled = body(json!({ DISABLED: NOW.0 }));
+        let disabled = body(&json!({ DISABLED: NOW.0 }));
         for (before, after, expected) in [
             (json!({"accountEnabled": true}), json!({"accountEnabled": false}), true),
             (json!({"isDisabled": null}), json!({"isDisabled": true}), true),
@@ -96,11 +96,11 @@ mod tests {
             (json!({"accountEnabled": true}), json!({"accountEnabled": true, "displayName": "new"}), false),
         ] {
             let expected = if expected { disabled.clone() } else { Map::new() };
-            assert_eq!(noted(before.clone(), after.clone()), expected, "{before} {after}");
+            assert_eq!(noted(&before, &after), expected, "{before} {after}");
         }
         // Enabling does not take back what disabling ended.
         let after = json!({ "accountEnabled": true, DISABLED: 5 });
-        assert_eq!(noted(json!({"accountEnabled": false}), after), body(json!({ DISABLED: 5 })));
+        assert_eq!(noted(&json!({"accountEnabled": false}), &after), body(&json!({ DISABLED: 5 })));
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             REMOVED_CREDENTIALS: [["old", NOW.0 - 26 * HOUR], ["recent", NOW.0 - HOUR]],
         });
         let expected = json!([["recent", NOW.0 - HOUR], ["aa", NOW.0], ["cc", NOW.0]]);
-        assert_eq!(noted(before, after), body(json!({ REMOVED_CREDENTIALS: expected })));
+        assert_eq!(noted(&before, &after), body(&json!({ REMOVED_CREDENTIALS: expected })));
     }
 
     #[test]

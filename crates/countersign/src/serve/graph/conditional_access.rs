@@ -23,6 +23,7 @@ use super::{body, collections};
 use crate::serve::ids;
 use crate::serve::policies::{self, CHANGED};
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn invalid(invalid: Invalid) -> ODataError {
     ODataError::bad_request(invalid.to_string())
 }
@@ -212,7 +213,7 @@ async fn write_audit(
 
 /// Members that beta shows and v1.0 does not, and that are kept nowhere.
 pub(crate) fn add_members(call: &Call<'_>, collection: &'static Collection, body: &mut Map<String, Json>) {
-    if call.version == Version::Beta && std::ptr::eq(collection.set, &CONDITIONAL_ACCESS_POLICY) {
+    if call.version == Version::Beta && collection.set.entity == CONDITIONAL_ACCESS_POLICY.entity {
         document::add_beta_members(body);
     }
 }

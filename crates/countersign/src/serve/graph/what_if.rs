@@ -65,7 +65,7 @@ pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
             let known = values.iter().position(|(id, _, _)| *id == outcome.policy.id);
             match known {
                 Some(known) if outcome.applies => {
-                    values[known] = (outcome.policy.id, true, outcome.reasons.to_string())
+                    values[known] = (outcome.policy.id, true, outcome.reasons.to_string());
                 }
                 Some(_) => {}
                 None => {
