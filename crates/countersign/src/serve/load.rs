@@ -19,8 +19,9 @@ use countersign_store::entity::{
 use countersign_store::{Listing, Record, Scoped, Store};
 use serde_json::{Map, Value as Json};
 
-use super::graph::risk::{history_item, risk_of};
-use super::{directory, init};
+use super::graph::risk::{end_tokens, history_item, risk_of};
+use super::policies::{self, TenantPolicies};
+use super::{clock, directory, init};
 
 /// Detections of one identity that are read at a time.
 const DETECTIONS_PAGE: usize = 500;
@@ -77,10 +78,11 @@ async fn load(store: &Store, findings: &[Finding], risky: &[RiskyPrincipal]) -> 
     let mut loaded = Loaded::default();
     for (tenant, principals) in tenants {
         let mut scoped = store.begin(&store.scope(&tenant)).await?;
+        let policies = policies::load(&mut scoped).await?;
         for principal in principals {
             let own: Vec<&Finding> =
                 findings.iter().filter(|finding| principal.findings.contains(&finding.id)).collect();
-            load_principal(&mut scoped, principal, &own, &mut loaded).await?;
+            load_principal(&mut scoped, &policies, principal, &own, &mut loaded).await?;
         }
         scoped.commit().await?;
     }
@@ -89,6 +91,7 @@ async fn load(store: &Store, findings: &[Finding], risky: &[RiskyPrincipal]) -> 
 
 async fn load_principal(
     scoped: &mut Scoped,
+    policies: &TenantPolicies,
     principal: &RiskyPrincipal,
     findings: &[&Finding],
     loaded: &mut Loaded,
@@ -119,6 +122,7 @@ async fn load_principal(
     record.body.insert("riskDetail".into(), "none".into());
     record.body.insert("riskLastUpdatedDateTime".into(), risk.updated.to_string().into());
     let record: Record = scoped.update(&RISKY_SERVICE_PRINCIPAL, record).await?;
+    end_tokens(scoped, policies, &record.id, known.level, &risk, clock::now()).await?;
     let mut types: Vec<String> =
         fresh.iter().map(|finding| finding.risk_event_type.as_str().to_owned()).collect();
     types.sort();

@@ -64,7 +64,8 @@ impl Policies {
     }
 }
 
-async fn load(scoped: &mut Scoped) -> Result<TenantPolicies> {
+/// The policies of a tenant as its rows say.
+pub(crate) async fn load(scoped: &mut Scoped) -> Result<TenantPolicies> {
     let mut policies = Vec::new();
     for record in all(scoped, &CONDITIONAL_ACCESS_POLICY).await? {
         let policy = read_policy(&record).with_context(|| format!("policy `{}`", record.id))?;

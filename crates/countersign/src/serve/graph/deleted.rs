@@ -3,7 +3,7 @@
 use countersign_model::time::{DAY, Timestamp};
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
-use countersign_store::entity::{APPLICATION, SERVICE_PRINCIPAL};
+use countersign_store::entity::{APPLICATION, CONDITIONAL_ACCESS_POLICY, NAMED_LOCATION, SERVICE_PRINCIPAL};
 use countersign_store::{Listing, Record, Scoped, is_disabled_by_microsoft};
 use serde_json::Value as Json;
 
@@ -176,6 +176,15 @@ pub(crate) async fn sweep(
             let is_old = record.deleted.is_some_and(|deleted| now.since(deleted) >= RESTORABLE);
             if is_old && !is_disabled_by_microsoft(&record) {
                 remove(scoped, holder, &record).await?;
+                swept += 1;
+            }
+        }
+    }
+    for set in [&CONDITIONAL_ACCESS_POLICY, &NAMED_LOCATION] {
+        let listing = Listing { deleted: true, top: 500, ..Listing::default() };
+        for record in scoped.list(set, &listing).await?.records {
+            if record.deleted.is_some_and(|deleted| now.since(deleted) >= RESTORABLE) {
+                scoped.remove(set, &record).await?;
                 swept += 1;
             }
         }

@@ -9,13 +9,14 @@ use countersign_odata::value::parse_instant;
 use countersign_store::entity::{
     RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
-use countersign_store::{Listing, Record, Scoped};
+use countersign_store::{Listing, Record, Scoped, StoreError};
 use serde_json::{Map, Value as Json, json};
 
 use super::audit::{self, Change};
 use super::body;
 use super::call::{Answer, Call, failed, internal};
 use super::routes::Collection;
+use crate::serve::policies::TenantPolicies;
 use crate::serve::{directory, ids, watermarks};
 
 /// Service principals of one action, as documented for `dismiss`.
@@ -128,7 +129,8 @@ async fn apply(
     risky.body.insert("riskLastUpdatedDateTime".into(), call.now.to_string().into());
     let risky = scoped.update(&RISKY_SERVICE_PRINCIPAL, risky).await.map_err(failed)?;
 
-    revoke(call, scoped, &risky.id, before.0, &risk).await?;
+    let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
+    end_tokens(scoped, &policies, &risky.id, before.0, &risk, call.now).await.map_err(failed)?;
     let mut event_types = settle_detections(scoped, &risky, &risk, detail, call.now).await?;
     let activity = match decision {
         Decision::ConfirmCompromised => {
@@ -169,26 +171,22 @@ async fn apply(
 }
 
 /// Ends the tokens of a principal whose risk became high, or one that an enabled policy is about.
-async fn revoke(
-    call: &Call<'_>,
+pub(crate) async fn end_tokens(
     scoped: &mut Scoped,
+    policies: &TenantPolicies,
     id: &str,
     before: RiskLevel,
     risk: &Risk,
-) -> Result<(), ODataError> {
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let counts = matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised);
-    if !counts || risk.level == before {
+    let matters = risk.level == RiskLevel::High || policies.snapshot.is_level_enforced(risk.level);
+    if !counts || !matters || risk.level == before {
         return Ok(());
     }
-    let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
-    if risk.level != RiskLevel::High && !policies.snapshot.is_level_enforced(risk.level) {
-        return Ok(());
-    }
-    let Some(mut principal) = scoped.get(&SERVICE_PRINCIPAL, id).await.map_err(failed)? else {
-        return Ok(());
-    };
-    watermarks::revoke(&mut principal.body, call.now);
-    scoped.update(&SERVICE_PRINCIPAL, principal).await.map(drop).map_err(failed)
+    let Some(mut principal) = scoped.get(&SERVICE_PRINCIPAL, id).await? else { return Ok(()) };
+    watermarks::revoke(&mut principal.body, now);
+    scoped.update(&SERVICE_PRINCIPAL, principal).await.map(drop)
 }
 
 /// The state machine's view of a risky service principal.
