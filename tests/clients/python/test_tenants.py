@@ -16,6 +16,7 @@ import pytest
 
 from support import graph as graphs
 from support import tokens
+from support.access import REPORT_ONLY, ip_location, policy
 from support.keys import ASSERTION_TYPE, Key
 from support.refusals import assert_refused
 from support.server import Server, Tenant
@@ -26,7 +27,10 @@ GRAPH_APP_ID = graphs.GRAPH_APP_ID
 GLOBAL_READER = "f2ef992c-3afb-46b9-b7cf-a126ee74c451"
 SECURITY_READER = "5d6b6bb7-de71-4623-b4af-96380a352509"
 # The same for all tenants: descriptions, not data.
-NOT_OF_A_TENANT = ("/roleManagement/directory/roleDefinitions", "/directoryRoles", "/directoryRoleTemplates")
+NOT_OF_A_TENANT = (
+    "/roleManagement/directory/roleDefinitions", "/directoryRoles", "/directoryRoleTemplates",
+    "/identity/conditionalAccess/templates",
+)
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
@@ -123,6 +127,13 @@ async def populate(inside: Inside) -> Inside:
     deleted_principal = await make("POST", "servicePrincipals", {"appId": deleted["appId"]})
     await make("DELETE", f"servicePrincipals/{deleted_principal['id']}")
     await make("DELETE", f"applications/{deleted['id']}")
+    rules = "identity/conditionalAccess"
+    locations = [await make("POST", f"{rules}/namedLocations", ip_location("192.0.2.0/24", name=mark)) for _ in range(2)]
+    # It only reports: what the tests do goes on.
+    about = policy(principal["id"], state=REPORT_ONLY, name=mark)
+    policies = [await make("POST", f"{rules}/policies", about) for _ in range(2)]
+    await make("DELETE", f"{rules}/namedLocations/{locations[1]['id']}")
+    await make("DELETE", f"{rules}/policies/{policies[1]['id']}")
     shared = await make(
         "POST", "applications", {"displayName": f"{mark} shared", "signInAudience": "AzureADMultipleOrgs"}
     )
@@ -148,6 +159,10 @@ async def populate(inside: Inside) -> Inside:
         "roleAssignments": [role["id"]],
         "users": [user["id"]],
         "deletedItems": [deleted["id"], deleted_principal["id"]],
+        "policies": [policies[0]["id"]],
+        "namedLocations": [locations[0]["id"]],
+        "deletedItems/policies": [policies[1]["id"]],
+        "deletedItems/namedLocations": [locations[1]["id"]],
         "directoryObjects": [principal["id"], application["id"], user["id"]],
         "riskyServicePrincipals": [principal["id"]],
         "history": [history["value"][0]["id"]],
@@ -209,7 +224,9 @@ class Route:
     def key(self, segment: str) -> str:
         if segment == "federatedIdentityCredentials":
             return f"{self.path.strip('/').split('/')[0]}/{segment}"
-        return {"appRoleAssignedTo": "appRoleAssignments"}.get(segment, segment)
+        if "conditionalAccess/deletedItems" in self.path:
+            return f"deletedItems/{segment}"
+        return {"appRoleAssignedTo": "appRoleAssignments", "conditionalAccessPolicies": "policies"}.get(segment, segment)
 
     def fill(self, *ids: str) -> str:
         values = iter(ids)
@@ -248,7 +265,9 @@ async def pages(inside: Inside, path: str) -> list[dict]:
 def is_list(route: Route) -> bool:
     """Whether it answers with a collection: it ends in no id, count or reference, and is no single thing."""
     last = route.path.rsplit("/", 1)[-1]
-    return route.method == "GET" and not last.startswith(("{", "$")) and last not in ("identityProtection", "me")
+    return route.method == "GET" and not last.startswith(("{", "$")) and last not in (
+        "identityProtection", "conditionalAccess", "me"
+    )
 
 
 async def everything_of(inside: Inside, routes: list[Route]) -> dict[str, object]:

@@ -39,26 +39,32 @@ def test_msal_keeps_a_token(server: Server, contoso: Tenant, workload: Workload)
     assert second["access_token"] == first["access_token"]
 
 
+@pytest.fixture
+async def single(graph) -> Workload:
+    """A workload of this tenant alone: tokens that can be revoked are for no other."""
+    return await graphs.new_workload(graph, sign_in_audience="AzureADMyOrg")
+
+
 def test_msal_with_capabilities_gets_a_token_for_continuous_evaluation(
-    server: Server, contoso: Tenant, workload: Workload
+    server: Server, contoso: Tenant, single: Workload
 ):
-    app = confidential(server, contoso, workload.app_id, workload.secret, client_capabilities=["CP1"])
+    app = confidential(server, contoso, single.app_id, single.secret, client_capabilities=["CP1"])
     result = app.acquire_token_for_client([GRAPH_SCOPE])
     assert [value.lower() for value in claims(result["access_token"])["xms_cc"]] == ["cp1"]
 
 
-def test_azure_identity(server: Server, contoso: Tenant, workload: Workload):
+def test_azure_identity(server: Server, contoso: Tenant, single: Workload):
     with ClientSecretCredential(
-        contoso.id, workload.app_id, workload.secret, authority=server.authority, disable_instance_discovery=True,
+        contoso.id, single.app_id, single.secret, authority=server.authority, disable_instance_discovery=True,
         connection_verify=server.ca,
     ) as credential:
-        assert claims(credential.get_token(GRAPH_SCOPE).token)["appid"] == workload.app_id
+        assert claims(credential.get_token(GRAPH_SCOPE).token)["appid"] == single.app_id
         assert "xms_cc" in claims(credential.get_token(GRAPH_SCOPE, enable_cae=True).token)
 
 
-async def test_azure_identity_aio(server: Server, contoso: Tenant, workload: Workload):
-    async with graphs.credential(server, contoso, workload.app_id, workload.secret) as credential:
-        assert claims((await credential.get_token(GRAPH_SCOPE)).token)["appid"] == workload.app_id
+async def test_azure_identity_aio(server: Server, contoso: Tenant, single: Workload):
+    async with graphs.credential(server, contoso, single.app_id, single.secret) as credential:
+        assert claims((await credential.get_token(GRAPH_SCOPE)).token)["appid"] == single.app_id
         assert "xms_cc" in claims((await credential.get_token(GRAPH_SCOPE, enable_cae=True)).token)
 
 
