@@ -306,7 +306,7 @@ mod tests {
         let id = Uuid::parse_str("f7d36837-9f88-41fa-89cd-dc16a7c9aa00").unwrap();
         assert_eq!(uti(id), "N2jT94if-kGJzdwWp8mqAA");
         assert_eq!(request_of_uti("N2jT94if-kGJzdwWp8mqAA"), Some(id));
-        for text in ["", "N2jT94if-kGJzdwWp8mq", "N2jT94if-kGJzdwWp8mqAA==", "N2jT94if-kGJzdwWp8mqAAAA"] {
+        for text in ["", "N2jT94if-kGJzdwWp8mq", "N2jT94if-kGJzdwWp8mqAAAA", "not base64url!"] {
             assert_eq!(request_of_uti(text), None, "{text}");
         }
     }
