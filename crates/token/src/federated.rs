@@ -5,7 +5,7 @@ use countersign_model::time::Timestamp;
 use serde_json::Value;
 
 use crate::assertion::{LEEWAY, malformed};
-use crate::jwt::{Claims, JwtError, PublicKey, Unverified, is_current};
+use crate::jwt::{Claims, JwtError, PublicKey, Unverified, Verified, is_current};
 use crate::refusal::{KeyFault, Refusal};
 
 /// Largest JWK set that is read, in bytes.
@@ -71,6 +71,12 @@ impl Jwks {
     /// Whether a key has that id; if not, the set may be out of date.
     pub fn has(&self, kid: &str) -> bool {
         self.keys.iter().any(|jwk| jwk.kid.as_deref() == Some(kid))
+    }
+
+    /// Checks a token's signature, and only that. [`JwtError::Key`] if no key can be meant.
+    pub fn verify(&self, unverified: Unverified<'_>) -> Result<Verified, JwtError> {
+        self.check(&unverified)?;
+        Ok(unverified.into_verified())
     }
 
     /// Checks a token's signature with the keys that its `kid` does not rule out.

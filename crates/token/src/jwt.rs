@@ -292,13 +292,18 @@ impl<'a> Unverified<'a> {
     /// Checks the signature, and only that: times, issuer and audience are the caller's.
     pub fn verify(self, key: &PublicKey) -> Result<Verified, JwtError> {
         self.check(key)?;
-        Ok(Verified { header: self.header, claims: self.claims })
+        Ok(self.into_verified())
     }
 
     /// Like [`Unverified::verify`] with whichever of the keys fits.
     pub fn verify_any<'k>(self, keys: impl IntoIterator<Item = &'k PublicKey>) -> Result<Verified, JwtError> {
         self.check_any(keys)?;
-        Ok(Verified { header: self.header, claims: self.claims })
+        Ok(self.into_verified())
+    }
+
+    /// For callers that have checked the signature.
+    pub(crate) fn into_verified(self) -> Verified {
+        Verified { header: self.header, claims: self.claims }
     }
 
     pub(crate) fn check(&self, key: &PublicKey) -> Result<(), JwtError> {

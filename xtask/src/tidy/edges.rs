@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("countersign-access", &["countersign-model"]),
     ("countersign-store", &["countersign-model", "countersign-odata"]),
     ("countersign-token", &["countersign-model"]),
+    ("countersign-signals", &["countersign-model", "countersign-token"]),
     (
         "countersign",
         &[
