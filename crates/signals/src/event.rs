@@ -1,7 +1,7 @@
 //! The events that are sent and understood: their types, their members, their JSON.
 //!
 //! From CAEP 1.0, RISC 1.0 and SSF 1.0 only those that a workload identity can have. Members that are not known are
-//! passed over, as SSF 1.0 section 4 wants of receivers; one that is known must have its form.
+//! passed over, as SSF 1.0 section 4.2.3 wants of receivers; one that is known must have its form.
 
 use std::collections::BTreeMap;
 

@@ -42,7 +42,7 @@ pub struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// The claims. SSF 1.0 section 4.1: exactly one event, `sub_id` at the top, neither `sub` nor `exp`.
+    /// The claims. SSF 1.0 sections 4.1 and 4.2: exactly one event, `sub_id` at the top, neither `sub` nor `exp`.
     pub fn claims(&self) -> Value {
         json!({
             "iss": self.issuer,
@@ -216,7 +216,7 @@ pub struct Told {
 
 impl Received {
     fn read(claims: &Claims, now: Timestamp) -> Result<Received, Invalid> {
-        // SSF 1.0 section 4.1: both MUST NOT be there, so that no SET is taken for an access or id token.
+        // SSF 1.0 section 4.1.3: both MUST NOT be there, so that no SET is taken for an access or id token.
         for name in ["sub", "exp"] {
             if claims.all.contains_key(name) {
                 return Err(Invalid::new(name, "must not be in a security event token"));
@@ -227,25 +227,29 @@ impl Received {
             return Err(Invalid::new("iat", "lies in the future"));
         }
         let jti = json::required(&claims.all, "jti")?;
-        let txn = json::text(&claims.all, "txn")?;
-        for (name, id) in [("jti", Some(jti)), ("txn", txn)] {
+        let txn = transaction(&claims.all);
+        for (name, id) in [("jti", Some(jti)), ("txn", txn.as_deref())] {
             if id.is_some_and(|id| id.len() > ID_BYTES_MAX) {
                 return Err(Invalid::new(name, "is too long"));
             }
         }
-        Ok(Received {
-            jti: jti.to_owned(),
-            txn: txn.filter(|txn| !txn.is_empty()).map(str::to_owned),
-            issued_at,
-            told: Told::read(&claims.all)?,
-        })
+        Ok(Received { jti: jti.to_owned(), txn, issued_at, told: Told::read(&claims.all)? })
+    }
+}
+
+/// `txn`. RFC 8417 section 2.2 wants text, the examples of SSF 1.0 have a number: it is only repeated, so either will do.
+fn transaction(claims: &Map<String, Value>) -> Option<String> {
+    match json::member(claims, "txn")? {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        value => Some(value.to_string()),
     }
 }
 
 impl Told {
     fn read(claims: &Map<String, Value>) -> Result<Option<Told>, Invalid> {
         let events = json::object(claims, "events")?.ok_or(Invalid::new("events", "is missing"))?;
-        // RFC 8417 allows several about one subject; SSF 1.0 section 4.1 does not.
+        // RFC 8417 allows several about one subject. SSF 1.0 section 4.2.1 wants one, or several names of the same; who
+        // knows but one of the names cannot tell that from two events.
         let mut events = events.iter();
         let (Some((uri, payload)), None) = (events.next(), events.next()) else {
             return Err(Invalid::new("events", "must have exactly one event"));

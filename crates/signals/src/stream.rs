@@ -146,7 +146,7 @@ impl Stream {
     ) -> Result<Stream, Invalid> {
         let configuration = whole(body, &transmitter.poll_endpoint(id))?;
         let stream = Stream { id, audience: audience.to_owned(), configuration };
-        supplied_is_the_same(body, &[&stream.to_json(transmitter)])?;
+        supplied_is_the_same(body, &stream.to_json(transmitter))?;
         Ok(stream)
     }
 
@@ -183,9 +183,8 @@ impl Stream {
         transmitter: &Transmitter<'_>,
         body: &Map<String, Value>,
     ) -> Result<Stream, Invalid> {
-        // `events_delivered` follows what is requested: who sends back what it read has the old one, who reckons ahead
-        // the new one.
-        supplied_is_the_same(body, &[&self.to_json(transmitter), &stream.to_json(transmitter)])?;
+        // SSF 1.0 section 8.1.1.3: what it was before, also of `events_delivered`, which follows what is requested.
+        supplied_is_the_same(body, &self.to_json(transmitter))?;
         Ok(stream)
     }
 
@@ -212,11 +211,11 @@ impl Stream {
         json
     }
 
-    /// Whether it delivers events of that type. Those about the stream itself are always delivered (SSF 1.0 sections
-    /// 8.1.4.1 and 8.1.5).
-    pub fn delivers(&self, event_type: EventType) -> bool {
+    /// Whether an event of that type about that subject goes to its receiver. Those about the stream itself always do, and
+    /// it cannot be taken from itself (SSF 1.0 sections 8.1.4.1 and 8.1.5).
+    pub fn delivers(&self, event_type: EventType, subject: &Subject, subjects: &Subjects) -> bool {
         matches!(event_type, EventType::Verification | EventType::StreamUpdated)
-            || self.configuration.delivered().contains(&event_type)
+            || self.configuration.delivered().contains(&event_type) && subjects.contains(subject)
     }
 }
 
@@ -312,8 +311,8 @@ fn with_the_header_of(old: &Delivery, new: Delivery) -> Delivery {
     }
 }
 
-/// What the transmitter supplies may be there if it is the same as in one of the streams (SSF 1.0 section 8.1.1.3).
-fn supplied_is_the_same(body: &Map<String, Value>, streams: &[&Value]) -> Result<(), Invalid> {
+/// What the transmitter supplies may be there if it is as it should be (SSF 1.0 section 8.1.1.3).
+fn supplied_is_the_same(body: &Map<String, Value>, stream: &Value) -> Result<(), Invalid> {
     const SUPPLIED: [&str; 7] = [
         "stream_id",
         "iss",
@@ -325,7 +324,7 @@ fn supplied_is_the_same(body: &Map<String, Value>, streams: &[&Value]) -> Result
     ];
     for name in SUPPLIED {
         let Some(said) = json::member(body, name) else { continue };
-        if !streams.iter().any(|stream| is_same(said, &stream[name])) {
+        if !is_same(said, &stream[name]) {
             return Err(Invalid::new(name, "is the transmitter's to say"));
         }
     }

@@ -155,7 +155,7 @@ pub enum Subject {
     Simple(Simple),
     /// RFC 9493 section 3.2.8: several identifiers of the same subject.
     Aliases(Vec<Simple>),
-    /// SSF 1.0 section 3.1: several things at once, by the name of the member, such as `application` and `tenant`.
+    /// SSF 1.0 section 3.3: several things at once, by the name of the member, such as `application` and `tenant`.
     Complex(BTreeMap<String, Simple>),
 }
 
@@ -181,7 +181,7 @@ impl Subject {
         }
         let mut members = BTreeMap::new();
         for (name, value) in object.iter().filter(|(name, _)| *name != "format") {
-            // SSF 1.0 section 3.1 allows further names, so the name is not judged; it is not repeated either.
+            // SSF 1.0 section 3.3 allows further names, so the name is not judged; it is not repeated either.
             let simple = value.as_object().filter(|_| name.len() <= NAME_BYTES_MAX);
             let simple = simple.ok_or(Invalid::new("complex", "must have subjects as members"))?;
             members.insert(name.clone(), Simple::read(simple).map_err(|invalid| invalid.within("complex"))?);
