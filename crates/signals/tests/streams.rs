@@ -2,8 +2,8 @@
 
 use countersign_signals::event::{Body, EventType, Status};
 use countersign_signals::stream::{
-    Delivery, POLL, PUSH, SUBJECTS_MAX, Stream, StreamStatus, Subjects, Transmitter, is_too_early, keeps,
-    sends, stream_id, verification,
+    Authorization, Delivery, POLL, PUSH, SUBJECTS_MAX, Stream, StreamStatus, Subjects, Transmitter,
+    is_too_early, keeps, sends, stream_id, verification,
 };
 use countersign_signals::subject::{Simple, Subject, Tenant};
 use serde_json::{Map, Value, json};
@@ -38,7 +38,9 @@ fn pushed() -> Stream {
 
 fn header(stream: &Stream) -> Option<&str> {
     match &stream.configuration.delivery {
-        Delivery::Push { authorization_header, .. } => authorization_header.as_ref().map(|one| one.expose()),
+        Delivery::Push { authorization_header, .. } => {
+            authorization_header.as_ref().map(Authorization::expose)
+        }
         Delivery::Poll => None,
     }
 }
