@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "countersign-simulation",
             "countersign-odata",
             "countersign-access",
+            "countersign-signals",
             "countersign-store",
             "countersign-token",
         ],
