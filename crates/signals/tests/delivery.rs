@@ -91,10 +91,10 @@ fn it_waits_twice_as_long_each_time_and_a_minute_at_most() {
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     assert_eq!(distance(u32::MAX), RETRY_MAX);
-    // What succeeds begins anew.
+    // The next one about the same subject begins anew.
+    queue.add(about("a", 2));
     assert_eq!(queue.next(now), Next::Send(1));
     queue.answered(1, TAKEN, now);
-    queue.add(about("a", 2));
     assert_eq!(queue.next(now), Next::Send(2));
     queue.answered(2, failing(500), now);
     assert_eq!(queue.next(now), Next::Until(now.plus(FIRST_RETRY)));
