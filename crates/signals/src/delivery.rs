@@ -128,16 +128,17 @@ impl Queue {
         self.subjects.is_empty()
     }
 
-    /// Adds an event. One that is known already is passed over; one that is not must be the newest about its subject.
+    /// Adds an event. One that is known already is passed over. One that was written down later than it happened takes
+    /// its place among those about its subject, but for the first: that one may be under way.
     pub fn add(&mut self, event: Waiting) {
         let Waiting { sequence, subject, of_stream } = event;
         if self.subjects.contains_key(&sequence) {
             return;
         }
         let lane = self.lanes.entry(subject.clone()).or_default();
-        debug_assert!(lane.events.back().is_none_or(|last| *last < sequence), "events come in order");
         lane.of_stream = of_stream;
-        lane.events.push_back(sequence);
+        let place = lane.events.partition_point(|earlier| *earlier < sequence);
+        lane.events.insert(place.max(usize::from(!lane.events.is_empty())), sequence);
         if lane.events.len() == 1 {
             self.ready.insert((!of_stream, sequence));
         }

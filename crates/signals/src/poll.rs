@@ -63,8 +63,8 @@ impl Request {
         self.ack.iter().map(String::as_str).chain(self.errors.keys().map(String::as_str))
     }
 
-    /// What the answer has of the events that wait and may go ([`crate::stream::sends`]), `jti`s in order. What was handed out before and is not
-    /// done comes again.
+    /// What the answer has of the events that wait and may go ([`crate::stream::sends`]), which are `jti`s in order. What
+    /// was handed out before and is not done comes again.
     pub fn select<'w>(&self, waiting: &[&'w str]) -> Selection<'w> {
         let done: HashSet<&str> = self.done().collect();
         let left = waiting.iter().copied().filter(|jti| !done.contains(jti));

@@ -186,6 +186,14 @@ fn a_stream_that_is_disabled_forgets_all_but_its_own_news() {
     assert!(queue.is_empty());
 }
 
+/// Two writers commit in another order than they began.
+#[test]
+fn an_event_that_is_known_late_takes_its_place() {
+    let mut queue = queue([about("a", 2), about("a", 5), about("a", 4), about("a", 1), about("b", 3)]);
+    assert_eq!(drain(&mut queue, START), [2, 1, 3, 4, 5]);
+    assert!(queue.is_empty());
+}
+
 #[test]
 fn what_is_known_is_not_added_again() {
     let mut queue = queue([about("a", 1), about("a", 1)]);

@@ -1,5 +1,6 @@
 //! Subject identifiers: RFC 9493 and SSF 1.0, section 3, in their own examples; and whose workloads are ours.
 
+use countersign_signals::event::{Event, EventType};
 use countersign_signals::subject::{Simple, Subject, Tenant};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -197,4 +198,23 @@ fn whose_workload_a_subject_names() {
     ] {
         assert_eq!(tenant().workload(&subject(&json)), expected.then_some(PRINCIPAL), "{json}");
     }
+}
+
+/// The page for implementers says what the code does.
+#[test]
+fn the_page_about_the_subject_is_true() {
+    let page = include_str!("../../../docs/ssf-workload-subject.md");
+    let blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let examples: Vec<Value> = blocks.map(|block| serde_json::from_str(block).unwrap()).collect();
+    let [profile, token] = &examples[..] else { panic!("two examples") };
+    assert_eq!(*profile, ours());
+    assert_eq!(tenant().workload(&subject(profile)), Some(PRINCIPAL));
+    assert_eq!(token["iss"], ISSUER);
+    let events = token["events"].as_object().unwrap();
+    for (uri, payload) in events {
+        let event_type = EventType::parse(uri).unwrap();
+        let event = Event::read(event_type, payload.as_object().unwrap()).unwrap();
+        assert_eq!(event.to_json(), *payload, "every member is one that is understood");
+    }
+    assert_eq!(events.len(), 1);
 }
