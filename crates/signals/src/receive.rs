@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::event::{Body, Event};
 use crate::set::{Received, Told};
 use crate::signal::{CredentialKind, PRINCIPAL};
-use crate::subject::Tenant;
+use crate::subject::{Tenant, guid};
 
 /// How much of a reason is kept, in characters.
 pub const REASON_CHARS_MAX: usize = 512;
@@ -105,7 +105,7 @@ fn said(event: &Event) -> Result<Said, Ignored> {
                 // Whatever else others call it, a workload has nothing but secrets beside.
                 _ => CredentialKind::Secret,
             }),
-            key_id: key_id.as_deref().and_then(|id| Uuid::try_parse(id).ok()),
+            key_id: key_id.as_deref().and_then(guid),
         }),
         Body::RiskLevelChange(change) if change.principal == PRINCIPAL => Ok(Said {
             risk_event_type: RiskEventType::InvestigationsThreatIntelligence,

@@ -275,14 +275,19 @@ impl Tenant<'_> {
             Subject::Complex(members) => {
                 // A user in an application, or a session of it, is not the application.
                 let known = members.keys().all(|name| matches!(name.as_str(), "application" | "tenant"));
-                let own = members.get("tenant").is_none_or(|tenant| {
-                    tenant.as_opaque().and_then(|id| Uuid::try_parse(id).ok()) == Some(self.id)
-                });
+                let own = members
+                    .get("tenant")
+                    .is_none_or(|tenant| tenant.as_opaque().and_then(guid) == Some(self.id));
                 members.get("application").filter(|_| known && own)?
             }
             Subject::Aliases(_) => return None,
         };
         let (iss, sub) = named.as_iss_sub()?;
-        Uuid::try_parse(sub).ok().filter(|_| iss == self.issuer)
+        guid(sub).filter(|_| iss == self.issuer)
     }
+}
+
+/// An id as Graph writes it, in any case: with hyphens and nothing around it, of which there is but one spelling.
+pub(crate) fn guid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|id| id.to_string().eq_ignore_ascii_case(text))
 }
