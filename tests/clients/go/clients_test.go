@@ -139,6 +139,8 @@ func (g graph) newWorkload(name string) workload {
 	g.t.Helper()
 	application := g.post("/applications", map[string]any{
 		"displayName": fmt.Sprintf("%s-%d", name, time.Now().UnixNano()),
+		// Of this tenant alone: tokens that can be revoked are for no other.
+		"signInAudience": "AzureADMyOrg",
 	})
 	principal := g.post("/servicePrincipals", map[string]any{"appId": application["appId"]})
 	secret := g.post("/applications/"+application["id"].(string)+"/addPassword", map[string]any{})

@@ -50,7 +50,10 @@ export function unique(name) {
 
 /** An application with service principal and secret. */
 export async function newWorkload(name = "workload") {
-  const application = await graph.api("/applications").post({ displayName: unique(name) });
+  // Of this tenant alone: tokens that can be revoked are for no other.
+  const application = await graph.api("/applications").post({
+    displayName: unique(name), signInAudience: "AzureADMyOrg",
+  });
   const principal = await graph.api("/servicePrincipals").post({ appId: application.appId });
   const secret = await graph.api(`/applications/${application.id}/addPassword`).post({
     passwordCredential: { displayName: "test" },
