@@ -441,7 +441,7 @@ impl Scoped {
             id: principal.id.clone(),
             account_enabled: principal.flag("accountEnabled").unwrap_or(false),
             is_disabled: principal.flag("isDisabled").unwrap_or(false),
-            is_disabled_by_microsoft: is_disabled_by_microsoft(principal),
+            is_disabled_by_microsoft: is_disabled_by_microsoft(&principal.body),
             owner_tenant_id: principal.text("appOwnerOrganizationId").map(str::to_owned),
             kind: principal.text("servicePrincipalType").unwrap_or_default().to_owned(),
             roles,
@@ -564,8 +564,9 @@ pub fn is_open_to_other_tenants(audience: &str) -> bool {
 }
 
 /// Whether an object was disabled from outside the tenant, and must not be deleted.
-pub fn is_disabled_by_microsoft(object: &Record) -> bool {
-    object.text("disabledByMicrosoftStatus").is_some_and(|status| status.starts_with("Disabled"))
+pub fn is_disabled_by_microsoft(body: &Map<String, Json>) -> bool {
+    let status = body.get("disabledByMicrosoftStatus").and_then(Json::as_str);
+    status.is_some_and(|status| status.starts_with("Disabled"))
 }
 
 fn client_application(application: &Record, home: &str) -> ClientApplication {
@@ -579,7 +580,8 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
     ClientApplication {
         id: application.id.clone(),
         tenant_id: home.to_owned(),
-        is_disabled: application.flag("isDisabled").unwrap_or(false) || is_disabled_by_microsoft(application),
+        is_disabled: application.flag("isDisabled").unwrap_or(false)
+            || is_disabled_by_microsoft(&application.body),
         is_public: application.flag("isFallbackPublicClient").unwrap_or(false)
             || application
                 .body

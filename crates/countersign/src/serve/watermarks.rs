@@ -2,7 +2,7 @@
 //! them and read with the facts of a client. They stay when what moved them is taken back: only new tokens work then.
 
 use countersign_model::time::{HOUR, Timestamp};
-use countersign_store::{DISABLED, REMOVED_CREDENTIALS, REVOKED};
+use countersign_store::{DISABLED, REMOVED_CREDENTIALS, REVOKED, is_disabled_by_microsoft};
 use serde_json::{Map, Value as Json, json};
 
 /// How long a removed credential is remembered: no token lives longer than a day.
@@ -49,10 +49,9 @@ pub(crate) fn remove_credential(body: &mut Map<String, Json>, key_id: &str, now:
 
 fn is_active(body: &Map<String, Json>) -> bool {
     let flag = |name: &str| body.get(name).and_then(Json::as_bool);
-    let status = body.get("disabledByMicrosoftStatus").and_then(Json::as_str);
     flag("accountEnabled") != Some(false)
         && flag("isDisabled") != Some(true)
-        && !status.is_some_and(|status| status.starts_with("Disabled"))
+        && !is_disabled_by_microsoft(body)
 }
 
 fn key_ids(body: &Map<String, Json>) -> impl Iterator<Item = &str> {

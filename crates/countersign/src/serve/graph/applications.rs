@@ -188,15 +188,8 @@ fn refuse_read_only(
     current: Option<&Record>,
     allowed: &[&str],
 ) -> Result<(), ODataError> {
-    for (name, value) in given {
-        let is_same = current.is_some_and(|record| record.body.get(name).unwrap_or(&Json::Null) == value);
-        if READ_ONLY.contains(&name.as_str()) && !allowed.contains(&name.as_str()) && !is_same {
-            return Err(ODataError::request_bad_request(format!(
-                "Property '{name}' is read-only and cannot be set."
-            )));
-        }
-    }
-    Ok(())
+    let names = READ_ONLY.iter().filter(|name| !allowed.contains(name));
+    body::refuse_read_only(given, current.map(|record| &record.body), names)
 }
 
 /// What [`check_object`] looks at.
@@ -419,7 +412,7 @@ pub(crate) async fn delete(call: &Call<'_>, holder: Holder) -> Result<Answer, OD
     let record = collections::resolve(call, holder.collection(), 0, &mut scoped).await?;
     call.check_owner(&mut scoped, &record.id).await?;
     call.check_etag(&record)?;
-    if is_disabled_by_microsoft(&record) {
+    if is_disabled_by_microsoft(&record.body) {
         return Err(ODataError::new(
             403,
             "Authorization_RequestDenied",

@@ -158,6 +158,23 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
+/// Refuses properties that clients cannot set, unless they have the value that they have already.
+pub(crate) fn refuse_read_only<'n>(
+    given: &Map<String, Json>,
+    current: Option<&Map<String, Json>>,
+    names: impl IntoIterator<Item = &'n &'n str>,
+) -> Result<(), ODataError> {
+    for name in names {
+        let is_same = |value| current.is_some_and(|body| body.get(*name).unwrap_or(&Json::Null) == value);
+        if given.get(*name).is_some_and(|value| !is_same(value)) {
+            return Err(ODataError::request_bad_request(format!(
+                "Property '{name}' is read-only and cannot be set."
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// A member that must be text.
 pub(crate) fn required<'a>(given: &'a Map<String, Json>, name: &str) -> Result<&'a str, ODataError> {
     match given.get(name).and_then(Json::as_str) {

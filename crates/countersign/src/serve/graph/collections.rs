@@ -21,12 +21,23 @@ const EXPANDED_MAX: usize = 20;
 pub(crate) async fn list(call: &Call<'_>, collection: &'static Collection) -> Result<Answer, ODataError> {
     let options = call.options(collection.set.entity, collection.area)?;
     risk::check_plan(call, collection, &options)?;
+    page(call, collection, collection.name, &options, false).await
+}
+
+/// A page of a collection, or of what is deleted of it, under the name that `@odata.context` has for it.
+pub(crate) async fn page(
+    call: &Call<'_>,
+    collection: &'static Collection,
+    name: &str,
+    options: &Options,
+    deleted: bool,
+) -> Result<Answer, ODataError> {
     let mut scoped = call.read().await?;
     let parent = parent(call, collection, &mut scoped).await?;
-    let filter = whole_filter(collection.set.entity, &options);
+    let filter = whole_filter(collection.set.entity, options);
     let listing = Listing {
         within: parent.iter().map(|(column, id)| (*column, id.as_str())).collect(),
-        deleted: false,
+        deleted,
         filter: filter.as_ref(),
         order: &options.order_by,
         top: options.top.map_or(collection.area.page_size(), |top| top as usize),
@@ -40,9 +51,9 @@ pub(crate) async fn list(call: &Call<'_>, collection: &'static Collection) -> Re
     let page = scoped.list(collection.set, &listing).await.map_err(failed)?;
     let mut values = Vec::with_capacity(page.records.len());
     for record in page.records {
-        values.push(show(call, collection, &mut scoped, record, &options).await?);
+        values.push(show(call, collection, &mut scoped, record, options).await?);
     }
-    Ok(Answer::ok(page_of(call, collection.name, values, count, page.skip_token)))
+    Ok(Answer::ok(page_of(call, name, values, count, page.skip_token)))
 }
 
 /// The body of a page.

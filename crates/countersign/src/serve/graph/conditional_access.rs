@@ -228,32 +228,7 @@ fn shown(call: &Call<'_>, rule: Rule, mut record: Record) -> Json {
 pub(crate) async fn list_deleted(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataError> {
     let collection = rule.collection();
     let options = call.options(collection.set.entity, collection.area)?;
-    let filter = collections::whole_filter(collection.set.entity, &options);
-    let listing = Listing {
-        deleted: true,
-        filter: filter.as_ref(),
-        order: &options.order_by,
-        top: options.top.map_or(collection.area.page_size(), |top| top as usize),
-        skip: options.skip.unwrap_or(0) as usize,
-        skip_token: options.skip_token.as_deref(),
-        ..Listing::default()
-    };
-    let mut scoped = call.read().await?;
-    let count = if options.count {
-        Some(scoped.count(collection.set, &listing).await.map_err(failed)?)
-    } else {
-        None
-    };
-    let page = scoped.list(collection.set, &listing).await.map_err(failed)?;
-    let values = page
-        .records
-        .into_iter()
-        .map(|mut record| {
-            add_members(call, collection, &mut record.body);
-            project(collection.set.entity, call.version, &options.select, record.into_public())
-        })
-        .collect();
-    Ok(Answer::ok(collections::page_of(call, deleted_name(rule), values, count, page.skip_token)))
+    collections::page(call, collection, deleted_name(rule), &options, true).await
 }
 
 fn deleted_name(rule: Rule) -> &'static str {

@@ -133,7 +133,7 @@ pub(crate) async fn purge(call: &Call<'_>) -> Result<Answer, ODataError> {
     let mut scoped = call.begin().await?;
     let (holder, record) = find(call, &mut scoped).await?;
     call.check_owner(&mut scoped, &record.id).await?;
-    if is_disabled_by_microsoft(&record) {
+    if is_disabled_by_microsoft(&record.body) {
         return Err(ODataError::denied());
     }
     remove(&mut scoped, holder, &record).await.map_err(failed)?;
@@ -174,7 +174,7 @@ pub(crate) async fn sweep(
         let listing = Listing { deleted: true, top: 500, ..Listing::default() };
         for record in scoped.list(set, &listing).await?.records {
             let is_old = record.deleted.is_some_and(|deleted| now.since(deleted) >= RESTORABLE);
-            if is_old && !is_disabled_by_microsoft(&record) {
+            if is_old && !is_disabled_by_microsoft(&record.body) {
                 remove(scoped, holder, &record).await?;
                 swept += 1;
             }

@@ -53,7 +53,7 @@ fn wrong_password(place: &str, expected: &str) -> ODataError {
 /// `POST /users`
 pub(crate) async fn create(call: &Call<'_>) -> Result<Answer, ODataError> {
     let (given, password) = given(call)?;
-    refuse_read_only(&given, None)?;
+    body::refuse_read_only(&given, None, &READ_ONLY)?;
     let name = body::required(&given, "userPrincipalName")?.to_ascii_lowercase();
     check_domain(call, &name)?;
     let display_name = body::required(&given, "displayName")?;
@@ -78,18 +78,6 @@ fn check_domain(call: &Call<'_>, name: &str) -> Result<(), ODataError> {
     }
 }
 
-fn refuse_read_only(given: &Map<String, Json>, current: Option<&Record>) -> Result<(), ODataError> {
-    for name in READ_ONLY {
-        let is_same = |value| current.is_some_and(|record| record.body.get(name) == Some(value));
-        if given.get(name).is_some_and(|value| !is_same(value)) {
-            return Err(ODataError::request_bad_request(format!(
-                "Property '{name}' is read-only and cannot be set."
-            )));
-        }
-    }
-    Ok(())
-}
-
 async fn set_password(scoped: &mut Scoped, id: &str, password: &str) -> Result<(), ODataError> {
     let hash = passwords::hash(password).map_err(internal)?;
     let secrets = scoped.user_secrets(id).await.map_err(failed)?.unwrap_or_default();
@@ -103,7 +91,7 @@ pub(crate) async fn update(call: &Call<'_>) -> Result<Answer, ODataError> {
     let mut scoped = call.begin().await?;
     let mut record = collections::resolve(call, &USERS, 0, &mut scoped).await?;
     call.check_etag(&record)?;
-    refuse_read_only(&given, Some(&record))?;
+    body::refuse_read_only(&given, Some(&record.body), &READ_ONLY)?;
     if given.contains_key("userPrincipalName") {
         check_domain(call, body::required(&given, "userPrincipalName")?)?;
     }

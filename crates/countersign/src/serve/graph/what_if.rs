@@ -1,5 +1,6 @@
 //! `POST /identity/conditionalAccess/evaluate`: what policies would make of a sign-in.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use countersign_access::evaluate::{Place, Risk, SignIn, WhereCountry};
@@ -9,6 +10,7 @@ use countersign_model::source::Country;
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
 use countersign_odata::query::Select;
+use countersign_store::Record;
 use countersign_store::entity::{CONDITIONAL_ACCESS_POLICY, SERVICE_PRINCIPAL, WHAT_IF_ANALYSIS_RESULT};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -75,13 +77,15 @@ pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
             }
         }
     }
+    let records = policies::all(&mut scoped, &CONDITIONAL_ACCESS_POLICY).await.map_err(failed)?;
+    let mut records: HashMap<String, Record> =
+        records.into_iter().map(|record| (record.id.clone(), record)).collect();
     let mut results = Vec::new();
     for (id, applies, reasons) in values {
         if applied_only && !applies {
             continue;
         }
-        let found = scoped.get(&CONDITIONAL_ACCESS_POLICY, &id.to_string()).await.map_err(failed)?;
-        let Some(mut policy) = found.filter(|policy| policy.deleted.is_none()) else { continue };
+        let Some(mut policy) = records.remove(&id.to_string()) else { continue };
         conditional_access::add_members(call, &super::routes::POLICIES, &mut policy.body);
         policy.body.insert("policyApplies".into(), applies.into());
         policy.body.insert("analysisReasons".into(), if applies { "notSet".into() } else { reasons.into() });
