@@ -200,7 +200,7 @@ async fn finish(
         .append_pair("client_id", &oidc.client_id)
         .append_pair("client_secret", secret.trim())
         .finish();
-    let answer = server.issuers.post(endpoint, form).await?;
+    let answer = server.outbound.post(endpoint, form).await?;
     let id_token = answer["id_token"].as_str().context("the provider sent no id token")?;
     let claims = verify(server, &oidc.issuer, &oidc.client_id, id_token, now).await?;
     if claims.all.get("nonce").and_then(Json::as_str) != text(&waiting.body, "nonce") {
