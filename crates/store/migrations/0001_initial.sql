@@ -284,3 +284,48 @@ create table grant_state (
 );
 create index grant_state_family on grant_state (family);
 create index grant_state_expiry on grant_state (expires_us);
+
+-- Streams of Shared Signals: whom a tenant tells what happens to its workloads. `issuer` is the tenant's, as the receiver
+-- called it. `body` holds what the receiver said; its authorization header is wrapped by the master key.
+create table security_event_stream (
+  tenant_id ctext not null,
+  id ctext not null primary key,
+  app_id ctext not null,
+  issuer ctext not null,
+  status ctext not null,
+  last_sequence bigint not null,
+  verified_us bigint,
+  wrapped_authorization blob,
+  body ctext not null
+);
+create unique index security_event_stream_of on security_event_stream (tenant_id, app_id);
+
+-- Events that wait for the receiver of a stream, written with what caused them and removed when they have arrived. Without
+-- `principal_id` an event is about the stream itself.
+create table security_event (
+  stream_id ctext not null,
+  sequence bigint not null,
+  tenant_id ctext not null,
+  jti ctext not null,
+  txn ctext not null,
+  principal_id ctext,
+  at_us bigint not null,
+  event_type ctext not null,
+  payload ctext not null,
+  primary key (stream_id, sequence)
+);
+create unique index security_event_jti on security_event (stream_id, jti);
+
+-- Those who may tell a tenant something, each with the hash of what it authenticates with.
+create table security_event_transmitter (
+  tenant_id ctext not null,
+  id ctext not null,
+  issuer ctext not null,
+  jwks_uri ctext not null,
+  audience ctext not null,
+  description ctext,
+  hash blob not null,
+  created_us bigint not null,
+  primary key (tenant_id, id)
+);
+create unique index security_event_transmitter_issuer on security_event_transmitter (tenant_id, issuer);

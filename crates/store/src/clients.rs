@@ -21,6 +21,7 @@ use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
 use countersign_odata::value::parse_instant;
 use serde_json::{Map, Value as Json};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::database::{Database, Session, Statement, Value};
@@ -42,25 +43,48 @@ pub const DISABLED: &str = "_disabledUs";
 pub const REVOKED: &str = "_revokedUs";
 /// Credentials that were removed: pairs of key id and time.
 pub const REMOVED_CREDENTIALS: &str = "_removedCredentials";
-/// What stands among touched applications for policies and named locations; no application has that id.
-pub(crate) const POLICIES: &str = "policies";
+/// What stands among touched applications, before the id of a tenant, for its policies and named locations; no application has
+/// such an id.
+pub(crate) const POLICIES: &str = "policies ";
+/// What stands among touched applications before tenant and id of a stream in which something waits or that was changed.
+const STREAM: &str = "stream ";
+/// Rings that a listener may be late: who is later looks at all streams.
+const RINGS: usize = 1_024;
 /// Pause between two looks at what other processes changed in a SQLite file.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Pause before listening is tried again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
+/// Something waits in a stream, or the stream was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// In this stream.
+    Stream {
+        /// The tenant.
+        tenant_id: String,
+        /// Its id.
+        stream_id: String,
+    },
+    /// In any: what others changed was not heard.
+    Any,
+}
+
 /// The memory of clients and resources.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Clients {
     kept: RwLock<Kept>,
     /// Counts outdatings: what was loaded before the last one is not kept.
     generation: AtomicU64,
-    /// Counts changes of policies and named locations, of any tenant.
-    policies: AtomicU64,
+    /// Counts changes of policies and named locations, by tenant.
+    policies: RwLock<HashMap<String, u64>>,
+    /// Counts how often all that others changed had to be forgotten.
+    forgotten: AtomicU64,
     /// Whether writes of other processes would be heard.
     hears_others: AtomicBool,
     /// This process among those that share a SQLite file.
     process_id: String,
+    /// Rings when something waits in a stream.
+    bell: broadcast::Sender<Rung>,
 }
 
 #[derive(Debug, Default)]
@@ -74,9 +98,15 @@ struct Kept {
 
 impl Clients {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        let clients = Self { process_id: Uuid::from_u128(random()).to_string(), ..Self::default() };
-        clients.hears_others.store(dialect == Dialect::Sqlite, Ordering::Release);
-        clients
+        Self {
+            kept: RwLock::default(),
+            generation: AtomicU64::default(),
+            policies: RwLock::default(),
+            forgotten: AtomicU64::default(),
+            hears_others: AtomicBool::new(dialect == Dialect::Sqlite),
+            process_id: Uuid::from_u128(random()).to_string(),
+            bell: broadcast::Sender::new(RINGS),
+        }
     }
 
     /// Tells other processes what a transaction touches; they hear it when it commits.
@@ -97,13 +127,21 @@ impl Clients {
         Ok(())
     }
 
-    /// Forgets what is known of applications, and of policies where [`POLICIES`] is among what was touched.
+    /// Forgets what is known of applications, and of policies of tenants that stand behind [`POLICIES`] among what was touched.
     pub(crate) fn outdate(&self, touched: &[String]) {
         if touched.is_empty() {
             return;
         }
-        if touched.iter().any(|one| one == POLICIES) {
-            self.policies.fetch_add(1, Ordering::AcqRel);
+        for tenant_id in touched.iter().filter_map(|one| one.strip_prefix(POLICIES)) {
+            let mut policies = self.policies.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *policies.entry(tenant_id.to_owned()).or_default() += 1;
+        }
+        for stream in touched.iter().filter_map(|one| one.strip_prefix(STREAM)) {
+            if let Some((tenant_id, stream_id)) = stream.split_once(' ') {
+                let (tenant_id, stream_id) = (tenant_id.to_owned(), stream_id.to_owned());
+                // Nobody may listen.
+                let _ = self.bell.send(Rung::Stream { tenant_id, stream_id });
+            }
         }
         let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -117,8 +155,9 @@ impl Clients {
     fn forget_all(&self) {
         let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.policies.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         *kept = Kept::default();
+        let _ = self.bell.send(Rung::Any);
     }
 
     fn may_keep(&self, generation: u64) -> bool {
@@ -158,11 +197,15 @@ impl Store {
         Ok(Some(client))
     }
 
-    /// A number that changes with every change of a policy or named location: what was made of them at another number may be
-    /// outdated. `None` while changes of other processes could not be heard, and nothing may be kept.
-    pub fn policy_generation(&self) -> Option<u64> {
-        let hears = self.clients.hears_others.load(Ordering::Acquire);
-        hears.then(|| self.clients.policies.load(Ordering::Acquire))
+    /// A number that grows with every change of a policy or named location of a tenant: what was made of them at another number
+    /// may be outdated. `None` while changes of other processes could not be heard, and nothing may be kept.
+    pub fn policy_generation(&self, scope: &TenantScope) -> Option<u64> {
+        if !self.clients.hears_others.load(Ordering::Acquire) {
+            return None;
+        }
+        let policies = self.clients.policies.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let changes = policies.get(scope.tenant_id()).copied().unwrap_or_default();
+        Some(changes + self.clients.forgotten.load(Ordering::Acquire))
     }
 
     /// The resource that a tenant knows under `name`: an application id or one of its names, in any case, with or without a
@@ -187,6 +230,12 @@ impl Store {
             kept.resources.insert(key, Arc::clone(&resource));
         }
         Ok(Some(resource))
+    }
+
+    /// Rings whenever something waits in a stream or one was changed, here or, as long as [`Store::hear_others`] is polled,
+    /// elsewhere.
+    pub fn hear_streams(&self) -> broadcast::Receiver<Rung> {
+        self.clients.bell.subscribe()
     }
 
     /// Hears what other processes write, as long as the future is polled. On SQLite they are commands beside a server, which
@@ -250,6 +299,14 @@ pub(crate) fn resource_name(name: &str) -> String {
 }
 
 impl Scoped {
+    /// Says that something waits in a stream, or that it was changed.
+    pub(crate) fn ring(&mut self, stream_id: &str) {
+        let ring = format!("{STREAM}{} {stream_id}", self.scope().tenant_id());
+        if !self.touched.contains(&ring) {
+            self.touched.push(ring);
+        }
+    }
+
     /// A registration of another tenant that is open to this one, with its home. Beside [`Store::client`] the one read across
     /// tenants: what it shows is what an administrator must see to bring the application in.
     pub async fn shared_application(&mut self, app_id: &str) -> Result<Option<(Record, String)>, StoreError> {

@@ -3,7 +3,7 @@
 //! Every statement is one text for both. Placeholders are `$1`, `$2`, …, values are [`Value`]s, and a [`Session`] is either
 //! a connection or a transaction. What the dialects spell differently is asked of [`Dialect`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -146,8 +146,8 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError>
 /// Pools of one database.
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
-    /// One writer, since SQLite knows only one; readers beside it.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    /// One writer, since SQLite knows only one; readers beside it; the file that says who leads.
+    Sqlite { writer: SqlitePool, readers: SqlitePool, lock: PathBuf },
     /// One pool.
     Postgres(PgPool),
 }
@@ -173,7 +173,7 @@ impl Database {
             .acquire_timeout(WAIT)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Database::Sqlite { writer, readers })
+        Ok(Database::Sqlite { writer, readers, lock: file.with_extension("lead") })
     }
 
     /// Connects to the PostgreSQL database that `url` names.
@@ -218,7 +218,7 @@ impl Database {
 
     pub(crate) async fn close(&self) {
         match self {
-            Database::Sqlite { writer, readers } => {
+            Database::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 // The last connection to close folds the write-ahead log into the file.
                 writer.close().await;

@@ -11,32 +11,38 @@ mod error;
 mod filter;
 mod journal;
 mod keys;
+mod lead;
 mod migrations;
 mod records;
 mod scope;
 mod secrets;
 mod side_tables;
+mod streams;
 mod tenants;
+mod transmitters;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use clients::Clients;
 pub use clients::{
-    DISABLED, REMOVED_CREDENTIALS, REVOKED, is_disabled_by_microsoft, is_open_to_other_tenants,
+    DISABLED, REMOVED_CREDENTIALS, REVOKED, Rung, is_disabled_by_microsoft, is_open_to_other_tenants,
 };
 use database::Database;
 pub use database::{Dialect, Value};
 pub use error::StoreError;
 pub use journal::{Journal, NotDurable, Place, SignInRange, SignInRecord, place_of};
 pub use keys::StoredKey;
+pub use lead::Lead;
 pub use records::{Listing, Page, Record, Scoped};
 pub use scope::TenantScope;
 pub use secrets::{MASTER_KEY_BYTES, MasterKey, is_equal};
 pub use side_tables::{GrantState, UserSecrets};
+pub use streams::{EVENTS_WAITING_MAX, StoredEvent, StoredStream};
 pub use tenants::{Plan, Tenant};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+pub use transmitters::StoredTransmitter;
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -97,6 +103,7 @@ impl Store {
             session: self.database.read().await?,
             scope: scope.clone(),
             touched: Vec::new(),
+            told: Vec::new(),
             store: self.clone(),
         })
     }
@@ -107,6 +114,7 @@ impl Store {
             session: self.database.begin().await?,
             scope: scope.clone(),
             touched: Vec::new(),
+            told: Vec::new(),
             store: self.clone(),
         })
     }

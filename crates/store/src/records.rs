@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use crate::clients::POLICIES;
 use crate::database::{Row, Session, Statement, Value};
 use crate::entity::{Column, ColumnKind, EntitySet};
+use crate::streams::Told;
 use crate::{Store, StoreError, TenantScope, filter};
 
 /// Longest skip token that is read: a few keys of an order.
@@ -116,6 +117,8 @@ pub struct Scoped {
     pub(crate) scope: TenantScope,
     /// Applications whose cached facts a commit outdates.
     pub(crate) touched: Vec<String>,
+    /// What happened to workloads, to be written to streams by the commit.
+    pub(crate) told: Vec<Told>,
     pub(crate) store: Store,
 }
 
@@ -291,6 +294,7 @@ impl Scoped {
 
     /// Makes everything written last. Without it, dropping takes all back.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.write_told().await?;
         let touched = std::mem::take(&mut self.touched);
         self.store.clients().announce(&mut self.session, &touched).await?;
         self.session.commit().await?;
@@ -303,7 +307,7 @@ impl Scoped {
         let app_id = match set.table {
             "application" | "service_principal" | "risky_service_principal" => body.get("appId"),
             "conditional_access_policy" | "named_location" => {
-                self.touched.push(POLICIES.to_owned());
+                self.touched.push(format!("{POLICIES}{}", self.scope.tenant_id()));
                 None
             }
             _ => None,

@@ -36,6 +36,9 @@ const CONFINED: [Confined; 2] = [
             "crates/countersign/src/serve/people/exchange.rs",
             "crates/countersign/src/serve/people/external.rs",
             "crates/countersign/src/serve/policy_command.rs",
+            // Whose events wait, and who brings some.
+            "crates/countersign/src/serve/signals/heard.rs",
+            "crates/countersign/src/serve/signals/push.rs",
             "crates/countersign/src/serve/token.rs",
         ],
     },

@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("countersign-simulation", &["countersign-model"]),
     ("countersign-odata", &[]),
     ("countersign-access", &["countersign-model"]),
-    ("countersign-store", &["countersign-model", "countersign-odata"]),
+    ("countersign-store", &["countersign-model", "countersign-odata", "countersign-signals"]),
     ("countersign-token", &["countersign-model"]),
     ("countersign-signals", &["countersign-model", "countersign-token"]),
     (

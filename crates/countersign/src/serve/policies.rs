@@ -13,8 +13,9 @@ use countersign_access::principal::{Attributes, Principal, Scope, ScopeFacts};
 use countersign_access::snapshot::Snapshot;
 use countersign_enrichment::table::IpTable;
 use countersign_model::client::{Client, ClientPrincipal};
+use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
-use countersign_store::entity::{CONDITIONAL_ACCESS_POLICY, EntitySet, NAMED_LOCATION};
+use countersign_store::entity::{CONDITIONAL_ACCESS_POLICY, EntitySet, NAMED_LOCATION, SERVICE_PRINCIPAL};
 use countersign_store::{Listing, Record, Scoped, Store, TenantScope};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -43,7 +44,7 @@ pub(crate) struct Policies {
 impl Policies {
     /// The policies of a tenant as they are now. On an error nobody who may be under one must get anything.
     pub(crate) async fn of(&self, store: &Store, scope: &TenantScope) -> Result<Arc<TenantPolicies>> {
-        let generation = store.policy_generation();
+        let generation = store.policy_generation(scope);
         if let Some(generation) = generation {
             let kept = self.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some((made_at, policies)) = kept.get(scope.tenant_id())
@@ -89,6 +90,60 @@ pub(crate) async fn load(scoped: &mut Scoped) -> Result<TenantPolicies> {
         snapshot: Snapshot::compile(&policies, &locations)?,
         changed: of_policies.max(of_locations),
     })
+}
+
+/// Service principals whose tokens a change of a policy or named location ends: those that an enabled policy is about which
+/// was changed, or which rests on what was changed.
+pub(crate) async fn concerned_by(scoped: &mut Scoped, changed: &Record) -> Result<Vec<String>> {
+    let mut policies = Vec::new();
+    let mut locations = Vec::new();
+    for record in all(scoped, &NAMED_LOCATION).await? {
+        locations.push(read_location(&record)?);
+    }
+    let location = locations.iter().find(|location| location.id.to_string() == changed.id);
+    for record in all(scoped, &CONDITIONAL_ACCESS_POLICY).await? {
+        let policy = read_policy(&record)?;
+        let is_changed =
+            record.id == changed.id || location.is_some_and(|location| policy.rests_on(location));
+        if is_changed && policy.state == State::Enabled {
+            policies.push(policy);
+        }
+    }
+    if policies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let snapshot = Snapshot::compile(&policies, &locations)?;
+    let tenant = scoped.scope().tenant_id().parse().unwrap_or_default();
+    let mut concerned = Vec::new();
+    for principal in all(scoped, &SERVICE_PRINCIPAL).await? {
+        let facts = ScopeFacts {
+            service_principal_type: principal.text("servicePrincipalType").unwrap_or_default(),
+            sign_in_audience: principal.text("signInAudience"),
+            app_owner_organization_id: principal
+                .text("appOwnerOrganizationId")
+                .and_then(|id| id.parse().ok()),
+        };
+        let attributes = match principal.body.get("customSecurityAttributes") {
+            Some(Json::Object(sets)) => Attributes::read(sets),
+            _ => Attributes::default(),
+        };
+        let sign_in = SignIn {
+            principal: Principal {
+                id: principal.id.parse().unwrap_or_default(),
+                scope: Scope::of(facts, tenant),
+                attributes: &attributes,
+            },
+            // Whatever it asks for, and from wherever.
+            resource: Uuid::nil(),
+            risk: Risk::Level(RiskLevel::None),
+            place: Place { address: None, country: WhereCountry::Unknown },
+            place_at_resource: None,
+        };
+        if snapshot.evaluate(&sign_in).is_principal_concerned() {
+            concerned.push(principal.id);
+        }
+    }
+    Ok(concerned)
 }
 
 /// All objects of a set that are not deleted.
