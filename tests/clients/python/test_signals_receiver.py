@@ -1,7 +1,7 @@
 """OpenID Shared Signals, the other direction: what others know of a workload becomes a finding.
 
-Goes to tests/clients/python/test_signals_receiver.py. What the reference leaves open (where transmitters are
-registered, what a level of somebody else means here) stands in ACCESS.md.
+What the reference leaves open (where transmitters are registered, what a level of somebody else means here) stands in
+docs/shared-signals.md.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """OpenID Shared Signals: the server tells receivers what happened to workloads, and no event is lost.
 
-Goes to tests/clients/python/test_signals_transmitter.py. Sections are those of the reference on continuous access
-evaluation; paths, permissions and what else it leaves open stand in ACCESS.md. Tests ask the metadata where things are.
+Sections are those of the reference on continuous access evaluation; paths, permissions and what else it leaves open
+stand in docs/shared-signals.md. Tests ask the metadata where things are.
 """
 
 import asyncio
@@ -569,7 +569,7 @@ async def test_a_stream_that_was_deleted_gets_nothing_more(signals: Signals, wor
     await stream.http.delete(signals.configuration["configuration_endpoint"], params={"stream_id": stream.id})
     await confirming(signals, workload)
     await other.expect(workload.service_principal_id, RISK_LEVEL_CHANGE, SESSION_REVOKED)
-    assert signals.receiver.at(stream.path) == []
+    assert stream.about(workload.service_principal_id) == []
 
 
 # Push (§6, RFC 8935).

@@ -46,14 +46,48 @@ impl Keys {
         Ok(self.ring())
     }
 
+    /// The keys with one that signs by that algorithm now, if there is one; another node may have made it a moment ago.
+    pub(crate) async fn ring_that_signs(
+        &self,
+        store: &Store,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<Arc<KeyRing>> {
+        if self.ring().signing(algorithm, now).is_none() {
+            self.take_over(store.signing_keys(now).await.context("cannot read the signing keys")?)?;
+        }
+        Ok(self.ring())
+    }
+
+    /// Makes a key of RS256 where no tenant has needed one yet.
+    pub(crate) async fn ensure_rs256(&self, store: &Store, rotation_days: u32, now: Timestamp) -> Result<()> {
+        if self.ring_that_signs(store, Algorithm::Rs256, now).await?.signing(Algorithm::Rs256, now).is_some()
+        {
+            return Ok(());
+        }
+        self.make_due(store, rotation_days, now, &[Algorithm::Rs256]).await
+    }
+
     /// Makes the next key where it is due, and takes over what other processes made.
     pub(crate) async fn rotate(&self, store: &Store, rotation_days: u32, now: Timestamp) -> Result<()> {
+        self.make_due(store, rotation_days, now, &[]).await
+    }
+
+    /// `needed` are algorithms of which there must be a key, whatever tenants use.
+    async fn make_due(
+        &self,
+        store: &Store,
+        rotation_days: u32,
+        now: Timestamp,
+        needed: &[Algorithm],
+    ) -> Result<()> {
         let mut stored = store.signing_keys(now).await.context("cannot read the signing keys")?;
         let tenants = store.tenants().await?;
         for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
             let name = algorithm.name();
             // A key of an algorithm that nobody uses would only confuse readers of the key set.
-            let is_used = tenants.iter().any(|tenant| tenant.signing_algorithm == name)
+            let is_used = needed.contains(&algorithm)
+                || tenants.iter().any(|tenant| tenant.signing_algorithm == name)
                 || stored.iter().any(|key| key.algorithm == name);
             if !is_used {
                 continue;

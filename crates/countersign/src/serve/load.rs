@@ -13,6 +13,8 @@ use countersign_detection::risk::Risk;
 use countersign_model::finding::Finding;
 use countersign_model::risk::{RiskLevel, RiskState};
 use countersign_model::time::Timestamp;
+use countersign_signals::event::InitiatingEntity;
+use countersign_signals::signal::Signal;
 use countersign_store::entity::{
     RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
@@ -21,7 +23,8 @@ use serde_json::{Map, Value as Json};
 
 use super::graph::risk::{end_tokens, history_item, risk_of};
 use super::policies::{self, TenantPolicies};
-use super::{clock, directory, init};
+use super::signals::told::{self, Cause};
+use super::{clock, directory, ids, init};
 
 /// Detections of one identity that are read at a time.
 const DETECTIONS_PAGE: usize = 500;
@@ -122,13 +125,33 @@ async fn load_principal(
     record.body.insert("riskDetail".into(), "none".into());
     record.body.insert("riskLastUpdatedDateTime".into(), risk.updated.to_string().into());
     let record: Record = scoped.update(&RISKY_SERVICE_PRINCIPAL, record).await?;
-    end_tokens(scoped, policies, &record.id, known.level, &risk, clock::now()).await?;
+    let ended = end_tokens(scoped, policies, &record.id, known.level, &risk, clock::now()).await?;
+    tell(scoped, &record.id, (known.level, &risk), &fresh, ended)?;
     let mut types: Vec<String> =
         fresh.iter().map(|finding| finding.risk_event_type.as_str().to_owned()).collect();
     types.sort();
     types.dedup();
     scoped.insert(&RISK_HISTORY, history_item(&record, None, &types, risk.updated)?).await?;
     loaded.principals += 1;
+    Ok(())
+}
+
+/// Says on what an analysis found.
+fn tell(
+    scoped: &mut Scoped,
+    id: &str,
+    (previous, risk): (RiskLevel, &Risk),
+    fresh: &[&Finding],
+    ended: bool,
+) -> Result<()> {
+    let txn = ids::guid()?;
+    let cause = Cause { at: clock::now(), by: InitiatingEntity::System, txn: &txn };
+    let worst = fresh.iter().max_by_key(|finding| finding.level);
+    let reason = worst.map(|finding| finding.risk_event_type);
+    told::tell(scoped, id, [Signal::RiskChanged { previous, current: risk.level, reason }], &cause);
+    if ended {
+        told::tell(scoped, id, [Signal::Revoked], &cause);
+    }
     Ok(())
 }
 

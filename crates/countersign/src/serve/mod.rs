@@ -21,6 +21,7 @@ mod limits;
 pub(crate) mod load;
 mod log;
 mod managed_identity;
+mod outbound;
 mod passwords;
 mod peer;
 mod people;
@@ -28,6 +29,7 @@ mod policies;
 pub(crate) mod policy_command;
 mod routes;
 mod sign_in;
+mod signals;
 mod tenants;
 mod tls;
 mod token;
@@ -62,6 +64,7 @@ pub(crate) struct Server {
     pub(crate) limits: limits::Limits,
     pub(crate) passwords: passwords::Passwords,
     pub(crate) tenants: tenants::Tenants,
+    pub(crate) outbound: outbound::Outbound,
     pub(crate) issuers: issuers::Issuers,
     pub(crate) used: token::UsedAssertions,
     pub(crate) policies: policies::Policies,
@@ -92,12 +95,14 @@ pub(crate) fn run(arguments: &Serve) -> Result<()> {
 /// Everything that requests share, of a data folder.
 async fn open(config: Config) -> Result<Server> {
     let store = init::open(&config.data, config.database.as_deref()).await?;
+    let outbound = outbound::Outbound::new(&config)?;
     Ok(Server {
         keys: keys::Keys::open(&store, config.key_rotation_days, clock::now()).await?,
         limits: limits::Limits::new(&config.limits),
         passwords: passwords::Passwords::new(),
         tenants: tenants::Tenants::default(),
-        issuers: issuers::Issuers::new(&config)?,
+        issuers: issuers::Issuers::new(outbound.clone()),
+        outbound,
         used: token::UsedAssertions::default(),
         policies: policies::Policies::default(),
         provider: people::external::Provider::default(),
@@ -124,6 +129,8 @@ async fn serve(config: Config) -> Result<()> {
         async move { store.hear_others().await }
     });
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&server)));
+    let stop_sending = Arc::new(tokio::sync::Notify::new());
+    let sender = tokio::spawn(signals::push::run(Arc::clone(&server), Arc::clone(&stop_sending)));
     let managed = managed_identity::start(&server).await?;
     let under_way = under_way::UnderWay::default();
     tokio::spawn(stop_on_signal(handle.clone(), under_way.clone(), server.config.drain));
@@ -139,6 +146,8 @@ async fn serve(config: Config) -> Result<()> {
     https.http_builder().http2().keep_alive_interval(idle).keep_alive_timeout(idle);
     https.handle(handle).serve(service).await?;
 
+    stop_sending.notify_one();
+    let _ = sender.await;
     for task in [Some(others), Some(housekeeping), managed].into_iter().flatten() {
         task.abort();
         let _ = task.await;

@@ -24,7 +24,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::people::authorize::parameters;
 use super::people::{authorize as sign_ins, device as devices, external};
 use super::token::TokenCall;
-use super::{Server, bearer, clock, forward_auth, graph, ids, log, peer, token};
+use super::{Server, bearer, clock, forward_auth, graph, ids, log, peer, signals, token};
 
 /// [`super::directory::GRAPH_APP_ID`], as challenges name the resource.
 const GRAPH_ID: uuid::Uuid = uuid::Uuid::from_u128(0x0000_0003_0000_0000_c000_0000_0000_0000);
@@ -53,6 +53,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/signin/callback", get(sign_in_callback))
         .route("/device", get(device).post(device_entered))
         .route("/device/confirm", post(device_confirmed))
+        .route("/.well-known/ssf-configuration/{*issuer}", get(transmitter))
+        .route("/{tenant}/signals/{*path}", any(signals_call))
         .route("/v1.0", any(graph_v1))
         .route("/v1.0/", any(graph_v1))
         .route("/v1.0/{*path}", any(graph_v1))
@@ -63,6 +65,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(idle))
         .layer(axum::middleware::from_fn(in_words_of_graph))
+        .merge(for_transmitters())
         .merge(for_proxies())
         .with_state(server)
 }
@@ -70,6 +73,11 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
 /// What proxies ask: they read the status and headers, and no words.
 fn for_proxies() -> Router<Arc<Server>> {
     Router::new().route("/access/check", any(access_check)).route("/access/check/{*path}", any(access_check))
+}
+
+/// Where transmitters deliver what they know: they read the words of RFC 8935.
+fn for_transmitters() -> Router<Arc<Server>> {
+    Router::new().route("/{tenant}/signals/events", any(security_event))
 }
 
 fn json(status: StatusCode, body: &Json) -> Response<Body> {
@@ -162,6 +170,7 @@ handler!(token_v1, token_request, Endpoint::V1);
 handler!(token_v2, token_request, Endpoint::V2);
 handler!(graph_v1, graph_request, Version::V1);
 handler!(graph_beta, graph_request, Version::Beta);
+handler!(signals_call, signals_request, Version::V1);
 
 async fn token_request(server: &Server, endpoint: Endpoint, incoming: Incoming) -> Response<Body> {
     let now = clock::now();
@@ -216,18 +225,103 @@ async fn graph_request(server: &Server, version: Version, incoming: Incoming) ->
     if let Some(document) = graph::document(&request) {
         return document;
     }
-    let ip = peer::address(&server.config, incoming.peer, &incoming.headers);
-    let caller = match bearer::authenticate(server, &incoming.headers, Some(ip), now).await {
-        Ok(caller) => caller,
-        Err(error) => return unauthenticated(&request, &error),
-    };
-    if let Err(wait) = server.limits.graph(&caller.app_id) {
-        let mut response =
-            graph::finish(&request, graph::refusal(&request, &ODataError::too_many_requests()));
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-        return response;
+    match authenticated(server, &request, incoming.peer).await {
+        Ok(caller) => graph::serve(server, &caller, &request).await,
+        Err(response) => response,
     }
-    graph::serve(server, &caller, &request).await
+}
+
+/// Who calls, if it may call now.
+async fn authenticated(
+    server: &Server,
+    request: &graph::Request<'_>,
+    peer: SocketAddr,
+) -> Result<graph::Caller, Response<Body>> {
+    let ip = peer::address(&server.config, peer, request.headers);
+    let caller = bearer::authenticate(server, request.headers, Some(ip), request.now).await;
+    let caller = caller.map_err(|error| unauthenticated(request, &error))?;
+    if let Err(wait) = server.limits.graph(&caller.app_id) {
+        let mut response = graph::finish(request, graph::refusal(request, &ODataError::too_many_requests()));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        return Err(response);
+    }
+    Ok(caller)
+}
+
+/// The metadata of a tenant as a transmitter; the path of its issuer stands behind the well-known one (SSF 1.0 section 7.2).
+async fn transmitter(
+    State(server): App,
+    Path(issuer): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let now = clock::now();
+    let base = base(&server, &uri, &headers);
+    let Some(tenant) = issuer.strip_suffix("/v2.0").filter(|tenant| !tenant.contains('/')) else {
+        return nothing_here(uri, headers).await;
+    };
+    match server.tenants.find(&server.store, tenant, now).await {
+        Ok(Some(tenant)) => {
+            json(StatusCode::OK, &signals::Addresses::new(&base, &tenant.id).transmitter().metadata())
+        }
+        Ok(None) => nothing_here(uri, headers).await,
+        Err(error) => {
+            log::error("database", &error);
+            graph::refusal_of(&ODataError::unavailable(), &headers, now)
+        }
+    }
+}
+
+/// A call for `/{tenant}/signals/…`, whose errors have Graph's form.
+async fn signals_request(server: &Server, version: Version, incoming: Incoming) -> Response<Body> {
+    let now = clock::now();
+    let Ok(request_id) = ids::ordered(now) else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let request = graph::Request {
+        method: incoming.method.as_str(),
+        version,
+        path: incoming.uri.path(),
+        query: incoming.query.as_deref().unwrap_or_default(),
+        headers: &incoming.headers,
+        body: &incoming.body,
+        base: &base(server, &incoming.uri, &incoming.headers),
+        now,
+        request_id: &request_id.to_string(),
+    };
+    let mut segments = request.path.trim_start_matches('/').splitn(3, '/');
+    let (tenant, path) = (segments.next().unwrap_or_default(), segments.nth(1).unwrap_or_default());
+    let caller = match authenticated(server, &request, incoming.peer).await {
+        Ok(caller) => caller,
+        Err(response) => return response,
+    };
+    match server.tenants.find(&server.store, tenant, now).await {
+        Ok(Some(tenant)) => signals::serve(server, &caller, &request, &tenant, path).await,
+        // As for a tenant that the caller does not belong to.
+        Ok(None) => graph::finish(&request, graph::refusal(&request, &ODataError::denied())),
+        Err(error) => {
+            log::error("database", &error);
+            graph::finish(&request, graph::refusal(&request, &ODataError::unavailable()))
+        }
+    }
+}
+
+async fn security_event(
+    State(server): App,
+    Path(tenant): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let delivery = signals::heard::Delivery {
+        method: &method,
+        tenant: &tenant,
+        headers: &headers,
+        body: &body,
+        base: &base(&server, &uri, &headers),
+    };
+    signals::heard::answer(&server, &delivery).await
 }
 
 fn unauthenticated(request: &graph::Request<'_>, refused: &bearer::Refused) -> Response<Body> {

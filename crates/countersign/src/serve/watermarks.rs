@@ -47,7 +47,8 @@ pub(crate) fn remove_credential(body: &mut Map<String, Json>, key_id: &str, now:
     body.insert(REMOVED_CREDENTIALS.into(), all.into());
 }
 
-fn is_active(body: &Map<String, Json>) -> bool {
+/// Whether an application or service principal may sign in, as far as it says itself.
+pub(crate) fn is_active(body: &Map<String, Json>) -> bool {
     let flag = |name: &str| body.get(name).and_then(Json::as_bool);
     flag("accountEnabled") != Some(false)
         && flag("isDisabled") != Some(true)

@@ -44,6 +44,8 @@ permissions! {
     IDENTITY_RISKY_SERVICE_PRINCIPAL_READ_WRITE_ALL = "IdentityRiskyServicePrincipal.ReadWrite.All", "cb8d6980-6bcb-4507-afec-ed6de3a2d798", "bb6f654c-d7fd-4ae3-85c3-fc380934f515";
     IDENTITY_RISK_EVENT_READ_ALL = "IdentityRiskEvent.Read.All", "6e472fd1-ad78-48da-a0f0-97ab2c6b769e", "8f6a01e7-0391-4ee5-aa22-a3af122cef27";
     IDENTITY_RISK_EVENT_READ_WRITE_ALL = "IdentityRiskEvent.ReadWrite.All", "db06fb33-1953-4b7b-a2ac-f1e2c854f7ae", "9e4862a5-b68f-479e-848a-4e07e25c9916";
+    SHARED_SIGNALS_READ_ALL = "SharedSignals.Read.All", "b6a3c5f0-4f1e-4a52-9a0e-27d1c4b8e6a1", "";
+    SHARED_SIGNALS_READ_WRITE_ALL = "SharedSignals.ReadWrite.All", "3d9e7c12-8b46-4f0d-8c35-5e2a9f7b1d04", "";
 }
 
 /// A directory role. The definition's id is the template's, as for Entra's built-in roles.
@@ -215,6 +217,12 @@ pub(crate) static WRITE_POLICIES: Access = writes(
     &[&CONDITIONAL_ACCESS_ADMINISTRATOR, &SECURITY_ADMINISTRATOR],
 )
 .and(&POLICY_READ_ALL);
+
+/// Streams of security events and transmitters that are listened to; ours, for Microsoft has none.
+pub(crate) static READ_SIGNALS: Access =
+    reads(&[&SHARED_SIGNALS_READ_ALL, &SHARED_SIGNALS_READ_WRITE_ALL], &[]);
+/// Changes to them, verification, and events that are fetched.
+pub(crate) static WRITE_SIGNALS: Access = writes(&[&SHARED_SIGNALS_READ_WRITE_ALL], &[]);
 
 /// What a caller holds.
 #[derive(Clone, Copy, Debug)]
@@ -425,6 +433,18 @@ Global Reader every role for what only reads.
                 ),
                 if route.access.owned { "yes" } else { "" }
             );
+        }
+        page.push_str(
+            "
+Shared Signals ([docs/shared-signals.md](shared-signals.md)) are for applications, with permissions of our own:
+
+| | Permissions |
+|---|---|
+",
+        );
+        for (methods, access) in [("GET", &READ_SIGNALS), ("POST, PATCH, PUT, DELETE", &WRITE_SIGNALS)] {
+            let names: Vec<&str> = access.permissions.iter().map(|permission| permission.name).collect();
+            let _ = writeln!(page, "| `{methods} /{{tenant}}/signals/…` | {} |", names.join(", "));
         }
         page
     }

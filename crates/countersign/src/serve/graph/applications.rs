@@ -2,6 +2,7 @@
 
 use countersign_odata::error::ODataError;
 use countersign_odata::query::Options;
+use countersign_signals::signal::Signal;
 use countersign_store::entity::{APPLICATION, SERVICE_PRINCIPAL};
 use countersign_store::{Record, Scoped, is_disabled_by_microsoft, is_open_to_other_tenants};
 use serde_json::{Map, Value as Json, json};
@@ -10,6 +11,7 @@ use super::audit::{self, Change, modified, target_of};
 use super::call::{Answer, Call, failed, internal};
 use super::routes::{APPLICATIONS, Holder, SERVICE_PRINCIPALS};
 use super::{access, body, collections, credentials, risk};
+use crate::serve::signals::told;
 use crate::serve::{directory, watermarks};
 
 /// Longest name of an application or a service principal.
@@ -299,6 +301,7 @@ async fn change(
     let properties = changed_properties(&before, &record.body);
     match holder {
         Holder::Application => {
+            told::application_changed(scoped, &before, &record, &call.cause()).await.map_err(failed)?;
             if !properties.is_empty() {
                 let targets = vec![target_of("Application", &record, properties)];
                 audit::write(call, scoped, Change::application("Update application", "Update", targets))
@@ -308,6 +311,7 @@ async fn change(
             claim_names(scoped, &record).await?;
         }
         Holder::ServicePrincipal => {
+            told::principal_changed(scoped, &before, &record, &call.cause()).await.map_err(failed)?;
             if !properties.is_empty() {
                 let targets = vec![target_of("ServicePrincipal", &record, properties)];
                 audit::write(
@@ -441,7 +445,10 @@ async fn soft_delete(
     audit::write(call, scoped, change).await?;
     claim_names(scoped, &record).await?;
     match holder {
-        Holder::ServicePrincipal => risk::follow_principal(scoped, &record).await?,
+        Holder::ServicePrincipal => {
+            told::tell(scoped, &record.id, [Signal::Deleted], &call.cause());
+            risk::follow_principal(scoped, &record).await?;
+        }
         Holder::Application => {
             // Its service principal in the home tenant goes with it; those of other tenants stay.
             let app_id = record.text("appId").unwrap_or_default();
@@ -449,6 +456,8 @@ async fn soft_delete(
             if let Some(principal) = principal.filter(|principal| principal.deleted.is_none()) {
                 Box::pin(soft_delete(call, scoped, Holder::ServicePrincipal, principal)).await?;
             }
+            // They stay, and cannot sign in any more.
+            told::tell_elsewhere(scoped, app_id, &[Signal::Disabled], &call.cause()).await.map_err(failed)?;
         }
     }
     Ok(())

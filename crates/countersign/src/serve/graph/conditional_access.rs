@@ -8,6 +8,8 @@ use countersign_access::policy::{POLICIES_MAX, Policy, References};
 use countersign_odata::edm::Version;
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
+use countersign_signals::event::InitiatingEntity;
+use countersign_signals::signal::Signal;
 use countersign_store::entity::{
     CONDITIONAL_ACCESS_POLICY, CONDITIONAL_ACCESS_TEMPLATE, NAMED_LOCATION, SERVICE_PRINCIPAL,
 };
@@ -22,6 +24,7 @@ use super::routes::{Collection, Rule};
 use super::{body, collections};
 use crate::serve::ids;
 use crate::serve::policies::{self, CHANGED};
+use crate::serve::signals::told::{self, Cause};
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn invalid(invalid: Invalid) -> ODataError {
@@ -97,7 +100,8 @@ pub(crate) async fn create(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataE
     complete.insert("modifiedDateTime".into(), Json::Null);
     complete.insert(CHANGED.into(), call.now.0.into());
     let record = scoped.insert(rule.set(), complete).await.map_err(failed)?;
-    write_audit(call, &mut scoped, rule, "Add", None, Some(&record)).await?;
+    write_audit(call, &mut scoped, Written { rule, activity: Activity::Add }, None, Some(&record)).await?;
+    tell(call, &mut scoped, &record).await?;
     scoped.commit().await.map_err(failed)?;
     let mut record = record;
     add_members(call, rule.collection(), &mut record.body);
@@ -143,7 +147,9 @@ pub(crate) async fn update(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataE
     complete.insert(CHANGED.into(), call.now.0.into());
     let old = record.clone();
     let record = scoped.update(rule.set(), Record { body: complete, ..record }).await.map_err(failed)?;
-    write_audit(call, &mut scoped, rule, "Update", Some(&old), Some(&record)).await?;
+    write_audit(call, &mut scoped, Written { rule, activity: Activity::Update }, Some(&old), Some(&record))
+        .await?;
+    tell(call, &mut scoped, &record).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
 }
@@ -160,7 +166,7 @@ pub(crate) async fn delete(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataE
     record.deleted = Some(call.now);
     record.body.insert("deletedDateTime".into(), call.now.to_string().into());
     scoped.update(rule.set(), record).await.map_err(failed)?;
-    write_audit(call, &mut scoped, rule, "Delete", Some(&old), None).await?;
+    write_audit(call, &mut scoped, Written { rule, activity: Activity::Delete }, Some(&old), None).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
 }
@@ -180,21 +186,72 @@ async fn check_unused(scoped: &mut Scoped, record: &Record) -> Result<(), ODataE
     Ok(())
 }
 
+/// Tells those who listen whose tokens the change ends, as it ends them here.
+async fn tell(call: &Call<'_>, scoped: &mut Scoped, changed: &Record) -> Result<(), ODataError> {
+    if !scoped.has_streams().await.map_err(failed)? {
+        return Ok(());
+    }
+    let cause = Cause { by: InitiatingEntity::Policy, ..call.cause() };
+    for id in policies::concerned_by(scoped, changed).await.map_err(internal)? {
+        told::tell(scoped, &id, [Signal::Revoked], &cause);
+    }
+    Ok(())
+}
+
+/// What was done to a policy or a named location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    Add,
+    Update,
+    Delete,
+    Restore,
+    Purge,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    rule: Rule,
+    activity: Activity,
+}
+
+impl Written {
+    /// `activityDisplayName`. Restoring and deleting for good are named as they are for applications; the documents name
+    /// neither.
+    fn display_name(self) -> &'static str {
+        match (self.rule, self.activity) {
+            (Rule::Policy, Activity::Add) => "Add conditional access policy",
+            (Rule::Policy, Activity::Update) => "Update conditional access policy",
+            (Rule::Policy, Activity::Delete) => "Delete conditional access policy",
+            (Rule::Policy, Activity::Restore) => "Restore conditional access policy",
+            (Rule::Policy, Activity::Purge) => "Hard delete conditional access policy",
+            (Rule::Location, Activity::Add) => "Add named location",
+            (Rule::Location, Activity::Update) => "Update named location",
+            (Rule::Location, Activity::Delete) => "Delete named location",
+            (Rule::Location, Activity::Restore) => "Restore named location",
+            (Rule::Location, Activity::Purge) => "Hard delete named location",
+        }
+    }
+
+    /// `operationType`
+    fn operation(self) -> &'static str {
+        match self.activity {
+            Activity::Add => "Add",
+            Activity::Update | Activity::Restore => "Update",
+            Activity::Delete | Activity::Purge => "Delete",
+        }
+    }
+}
+
 async fn write_audit(
     call: &Call<'_>,
     scoped: &mut Scoped,
-    rule: Rule,
-    operation: &'static str,
+    written: Written,
     old: Option<&Record>,
     new: Option<&Record>,
 ) -> Result<(), ODataError> {
-    let (activity, kind, property) = match (rule, operation) {
-        (Rule::Policy, "Add") => ("Add conditional access policy", "Policy", "ConditionalAccessPolicy"),
-        (Rule::Policy, "Update") => ("Update conditional access policy", "Policy", "ConditionalAccessPolicy"),
-        (Rule::Policy, _) => ("Delete conditional access policy", "Policy", "ConditionalAccessPolicy"),
-        (Rule::Location, "Add") => ("Add named location", "Other", "NamedLocation"),
-        (Rule::Location, "Update") => ("Update named location", "Other", "NamedLocation"),
-        (Rule::Location, _) => ("Delete named location", "Other", "NamedLocation"),
+    let (kind, property) = match written.rule {
+        Rule::Policy => ("Policy", "ConditionalAccessPolicy"),
+        Rule::Location => ("Other", "NamedLocation"),
     };
     let shown = |record: Option<&Record>| {
         record.map_or(Json::Null, |record| Json::Object(policies::public(&record.body)))
@@ -202,8 +259,8 @@ async fn write_audit(
     let Some(object) = new.or(old) else { return Ok(()) };
     let properties = vec![modified(property, &shown(old), &shown(new))];
     let change = Change {
-        activity,
-        operation,
+        activity: written.display_name(),
+        operation: written.operation(),
         category: "Policy",
         service: "Conditional Access",
         targets: vec![target(kind, &object.body, properties)],
@@ -265,7 +322,9 @@ pub(crate) async fn restore(call: &Call<'_>, rule: Rule) -> Result<Answer, OData
     record.body.insert("deletedDateTime".into(), Json::Null);
     record.body.insert(CHANGED.into(), call.now.0.into());
     let record = scoped.update(rule.set(), record).await.map_err(failed)?;
-    write_audit(call, &mut scoped, rule, "Add", None, Some(&record)).await?;
+    write_audit(call, &mut scoped, Written { rule, activity: Activity::Restore }, None, Some(&record))
+        .await?;
+    tell(call, &mut scoped, &record).await?;
     scoped.commit().await.map_err(failed)?;
     let name = format!("{}/$entity", rule.collection().name);
     Ok(Answer::ok(call.with_context(&name, shown(call, rule, record))))
@@ -276,6 +335,7 @@ pub(crate) async fn purge(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataEr
     let mut scoped = call.begin().await?;
     let record = find_deleted(call, &mut scoped, rule).await?;
     scoped.remove(rule.set(), &record).await.map_err(failed)?;
+    write_audit(call, &mut scoped, Written { rule, activity: Activity::Purge }, Some(&record), None).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
 }

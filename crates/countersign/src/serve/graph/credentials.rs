@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_odata::error::ODataError;
 use countersign_odata::value::parse_guid;
+use countersign_signals::event::InitiatingEntity;
 use countersign_store::{Record, Scoped};
 use countersign_token::jwt::{PublicKey, Unverified};
 use serde_json::{Map, Value as Json, json};
@@ -15,6 +16,7 @@ use super::call::{Answer, Call, failed, internal};
 use super::collections;
 use super::routes::Holder;
 use crate::serve::certificate::Certificate;
+use crate::serve::signals::told::{self, Cause};
 use crate::serve::{directory, ids, watermarks};
 
 /// Credentials of one object: Entra's limit depends on their size; this bounds a sign-in.
@@ -50,6 +52,7 @@ pub(crate) async fn add_password(call: &Call<'_>, holder: Holder) -> Result<Answ
     let hash = call.server.store.master_key().hash(secret.text.as_bytes());
     scoped.add_secret_hash(&record.id, key_id, &hash).await.map_err(failed)?;
     audit_change(call, &mut scoped, holder, &before, &record).await?;
+    tell_change(call, &mut scoped, holder, &before, &record).await?;
     scoped.commit().await.map_err(failed)?;
 
     let mut shown = secret.credential;
@@ -68,6 +71,7 @@ pub(crate) async fn remove_password(call: &Call<'_>, holder: Holder) -> Result<A
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     scoped.remove_secret_hash(&record.id, &key_id).await.map_err(failed)?;
     audit_change(call, &mut scoped, holder, &before, &record).await?;
+    tell_change(call, &mut scoped, holder, &before, &record).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
 }
@@ -95,6 +99,7 @@ pub(crate) async fn add_key(call: &Call<'_>, holder: Holder) -> Result<Answer, O
     push(&mut record.body, "keyCredentials", credential.clone())?;
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     audit_change(call, &mut scoped, holder, &before, &record).await?;
+    tell_change(call, &mut scoped, holder, &before, &record).await?;
     scoped.commit().await.map_err(failed)?;
     credential.insert("key".into(), Json::Null);
     Ok(Answer::ok(call.with_context("microsoft.graph.keyCredential", Json::Object(credential))))
@@ -112,6 +117,7 @@ pub(crate) async fn remove_key(call: &Call<'_>, holder: Holder) -> Result<Answer
     watermarks::note(&before, &mut record.body, call.now);
     let record = scoped.update(holder.set(), record).await.map_err(failed)?;
     audit_change(call, &mut scoped, holder, &before, &record).await?;
+    tell_change(call, &mut scoped, holder, &before, &record).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
 }
@@ -340,6 +346,24 @@ pub(crate) async fn forget_removed(
         }
     }
     Ok(())
+}
+
+async fn tell_change(
+    call: &Call<'_>,
+    scoped: &mut Scoped,
+    holder: Holder,
+    before: &Map<String, Json>,
+    after: &Record,
+) -> Result<(), ODataError> {
+    // Who rolls its own key is nobody's administrator.
+    let is_own = after.text("appId") == Some(&call.caller.app_id);
+    let by = if is_own { InitiatingEntity::User } else { InitiatingEntity::Admin };
+    let cause = Cause { by, ..call.cause() };
+    match holder {
+        Holder::Application => told::application_changed(scoped, before, after, &cause).await,
+        Holder::ServicePrincipal => told::principal_changed(scoped, before, after, &cause).await,
+    }
+    .map_err(failed)
 }
 
 /// The audit record of changed credentials. Service principals have two operations, applications have one.

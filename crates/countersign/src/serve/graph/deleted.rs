@@ -3,6 +3,8 @@
 use countersign_model::time::{DAY, Timestamp};
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
+use countersign_signals::event::InitiatingEntity;
+use countersign_signals::signal::Signal;
 use countersign_store::entity::{APPLICATION, CONDITIONAL_ACCESS_POLICY, NAMED_LOCATION, SERVICE_PRINCIPAL};
 use countersign_store::{Listing, Record, Scoped, is_disabled_by_microsoft};
 use serde_json::Value as Json;
@@ -13,6 +15,8 @@ use super::call::{Answer, Call, failed};
 use super::collections;
 use super::risk;
 use super::routes::{Area, Holder};
+use crate::serve::signals::told::{self, Cause};
+use crate::serve::watermarks;
 
 /// How long a deleted object can be restored.
 pub(crate) const RESTORABLE: i64 = 30 * DAY;
@@ -102,7 +106,10 @@ pub(crate) async fn restore(call: &Call<'_>) -> Result<Answer, ODataError> {
     let change = Change::application(activity, "Update", vec![target_of(kind(holder), &record, Vec::new())]);
     audit::write(call, &mut scoped, change).await?;
     match holder {
-        Holder::ServicePrincipal => risk::follow_principal(&mut scoped, &record).await?,
+        Holder::ServicePrincipal => {
+            tell_restored(call, &mut scoped, &record).await?;
+            risk::follow_principal(&mut scoped, &record).await?;
+        }
         Holder::Application => restore_principal(call, &mut scoped, &record).await?,
     }
     claim_names(&mut scoped, &record).await?;
@@ -117,6 +124,9 @@ async fn restore_principal(
     application: &Record,
 ) -> Result<(), ODataError> {
     let app_id = application.text("appId").unwrap_or_default();
+    if watermarks::is_active(&application.body) {
+        told::tell_elsewhere(scoped, app_id, &[Signal::Enabled], &call.cause()).await.map_err(failed)?;
+    }
     let principal = scoped.get_by(&SERVICE_PRINCIPAL, "app_id", app_id).await.map_err(failed)?;
     let Some(mut principal) = principal.filter(|principal| principal.deleted.is_some()) else {
         return Ok(());
@@ -125,7 +135,21 @@ async fn restore_principal(
     let principal = scoped.update(&SERVICE_PRINCIPAL, principal).await.map_err(failed)?;
     let targets = vec![target_of("ServicePrincipal", &principal, Vec::new())];
     audit::write(call, scoped, Change::application("Restore service principal", "Update", targets)).await?;
+    tell_restored(call, scoped, &principal).await?;
     risk::follow_principal(scoped, &principal).await
+}
+
+/// One that is disabled, or whose application is, comes back and cannot sign in all the same.
+async fn tell_restored(call: &Call<'_>, scoped: &mut Scoped, principal: &Record) -> Result<(), ODataError> {
+    let app_id = principal.text("appId").unwrap_or_default();
+    let application = scoped.get_by(&APPLICATION, "app_id", app_id).await.map_err(failed)?;
+    let is_held_back = application.is_some_and(|application| {
+        application.deleted.is_some() || !watermarks::is_active(&application.body)
+    });
+    if watermarks::is_active(&principal.body) && !is_held_back {
+        told::tell(scoped, &principal.id, [Signal::Restored], &call.cause());
+    }
+    Ok(())
 }
 
 /// `DELETE /directory/deletedItems/{id}`: for good.
@@ -136,7 +160,7 @@ pub(crate) async fn purge(call: &Call<'_>) -> Result<Answer, ODataError> {
     if is_disabled_by_microsoft(&record.body) {
         return Err(ODataError::denied());
     }
-    remove(&mut scoped, holder, &record).await.map_err(failed)?;
+    remove(&mut scoped, holder, &record, &call.cause()).await.map_err(failed)?;
     let activity = match holder {
         Holder::Application => "Hard Delete application",
         Holder::ServicePrincipal => "Hard delete service principal",
@@ -158,9 +182,16 @@ async fn remove(
     scoped: &mut Scoped,
     holder: Holder,
     record: &Record,
+    cause: &Cause<'_>,
 ) -> Result<(), countersign_store::StoreError> {
     scoped.remove_dependents(&record.id).await?;
-    scoped.remove(holder.set(), record).await
+    scoped.remove(holder.set(), record).await?;
+    if holder == Holder::ServicePrincipal {
+        // What it listened to goes to nobody any more.
+        scoped.remove_stream_of(record.text("appId").unwrap_or_default()).await?;
+        told::tell(scoped, &record.id, [Signal::Purged], cause);
+    }
+    Ok(())
 }
 
 /// Purges what was deleted too long ago; the number of objects.
@@ -169,13 +200,14 @@ pub(crate) async fn sweep(
     now: Timestamp,
 ) -> Result<usize, countersign_store::StoreError> {
     let mut swept = 0;
+    let cause = Cause { at: now, by: InitiatingEntity::System, txn: &format!("purge {now}") };
     for (holder, set) in [(Holder::Application, &APPLICATION), (Holder::ServicePrincipal, &SERVICE_PRINCIPAL)]
     {
         let listing = Listing { deleted: true, top: 500, ..Listing::default() };
         for record in scoped.list(set, &listing).await?.records {
             let is_old = record.deleted.is_some_and(|deleted| now.since(deleted) >= RESTORABLE);
             if is_old && !is_disabled_by_microsoft(&record.body) {
-                remove(scoped, holder, &record).await?;
+                remove(scoped, holder, &record, &cause).await?;
                 swept += 1;
             }
         }

@@ -5,9 +5,9 @@
 
 pub(crate) mod access;
 mod applications;
-mod audit;
+pub(crate) mod audit;
 mod batch;
-mod body;
+pub(crate) mod body;
 mod call;
 mod collections;
 pub(crate) mod conditional_access;
@@ -35,8 +35,7 @@ use serde_json::Value as Json;
 
 use access::Verdict;
 pub(crate) use body::decode_base64;
-use call::Call;
-pub(crate) use call::{Answer, Caller, CallerKind};
+pub(crate) use call::{Answer, Call, Caller, CallerKind, failed, internal};
 use routes::{Found, Operation};
 
 use super::{Server, ids};

@@ -15,6 +15,7 @@ use super::call::{Answer, Call, failed, internal};
 use super::routes::{ASSIGNMENTS, Area, Collection, FEDERATED, GRANTS, Holder, SERVICE_PRINCIPALS};
 use super::{body, collections, roles};
 use crate::serve::directory::{self, DEFAULT_APP_ROLE_ID};
+use crate::serve::signals::told;
 use crate::serve::{ids, watermarks};
 
 /// Federated credentials of one object.
@@ -391,6 +392,9 @@ pub(crate) async fn create_assignment(call: &Call<'_>) -> Result<Answer, ODataEr
     })?;
     scoped.outdate(principal.text("appId").unwrap_or_default());
     audit_assignment(call, &mut scoped, (&principal, kind), &resource, &role, true).await?;
+    if kind == "ServicePrincipal" {
+        told::roles_changed(call, &mut scoped, &principal, &resource).await?;
+    }
     scoped.commit().await.map_err(failed)?;
     Ok(created(call, &ASSIGNMENTS, record))
 }
@@ -427,6 +431,7 @@ pub(crate) async fn delete_assignment(
         let role = role.cloned().unwrap_or(Json::Null);
         audit_assignment(call, &mut scoped, (&principal, "ServicePrincipal"), &resource, &role, false)
             .await?;
+        told::roles_changed(call, &mut scoped, &principal, &resource).await?;
     }
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)

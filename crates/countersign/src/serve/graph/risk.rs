@@ -6,6 +6,7 @@ use countersign_model::time::Timestamp;
 use countersign_odata::error::ODataError;
 use countersign_odata::query::Options;
 use countersign_odata::value::parse_instant;
+use countersign_signals::signal::Signal;
 use countersign_store::entity::{
     RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
@@ -17,6 +18,7 @@ use super::body;
 use super::call::{Answer, Call, failed, internal};
 use super::routes::Collection;
 use crate::serve::policies::TenantPolicies;
+use crate::serve::signals::told;
 use crate::serve::{directory, ids, watermarks};
 
 /// Service principals of one action, as documented for `dismiss`.
@@ -131,6 +133,11 @@ async fn apply(
 
     let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
     end_tokens(scoped, &policies, &risky.id, before.0, &risk, call.now).await.map_err(failed)?;
+    let signal = match decision {
+        Decision::ConfirmCompromised => Signal::Confirmed { previous: before.0 },
+        Decision::Dismiss => Signal::Dismissed { previous: before.0 },
+    };
+    told::tell(scoped, &risky.id, [signal], &call.cause());
     let mut event_types = settle_detections(scoped, &risky, &risk, detail, call.now).await?;
     let activity = match decision {
         Decision::ConfirmCompromised => {
@@ -170,7 +177,7 @@ async fn apply(
     Ok(())
 }
 
-/// Ends the tokens of a principal whose risk became high, or one that an enabled policy is about.
+/// Ends the tokens of a principal whose risk became high, or one that an enabled policy is about; whether it did.
 pub(crate) async fn end_tokens(
     scoped: &mut Scoped,
     policies: &TenantPolicies,
@@ -178,15 +185,21 @@ pub(crate) async fn end_tokens(
     before: RiskLevel,
     risk: &Risk,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let counts = matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised);
     let matters = risk.level == RiskLevel::High || policies.snapshot.is_level_enforced(risk.level);
     if !counts || !matters || risk.level == before {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(mut principal) = scoped.get(&SERVICE_PRINCIPAL, id).await? else { return Ok(()) };
+    revoke(scoped, id, now).await
+}
+
+/// Ends the tokens of a principal; false where there is none.
+pub(crate) async fn revoke(scoped: &mut Scoped, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(mut principal) = scoped.get(&SERVICE_PRINCIPAL, id).await? else { return Ok(false) };
     watermarks::revoke(&mut principal.body, now);
-    scoped.update(&SERVICE_PRINCIPAL, principal).await.map(drop)
+    scoped.update(&SERVICE_PRINCIPAL, principal).await?;
+    Ok(true)
 }
 
 /// The state machine's view of a risky service principal.
@@ -258,9 +271,13 @@ async fn settle_detections(
 
 /// The detection that a confirmation is.
 fn admin_detection(risky: &Record, now: Timestamp) -> anyhow::Result<Map<String, Json>> {
-    let id = ids::hexadecimal(&ids::random::<32>()?);
-    let of = |name: &str| risky.body.get(name).cloned().unwrap_or(Json::Null);
-    Ok(directory::object(json!({
+    Ok(detection(&risky.body, &ids::hexadecimal(&ids::random::<32>()?), now))
+}
+
+/// A detection that does not come of logs, about a service principal or its risk; as it is when an administrator confirms.
+pub(crate) fn detection(principal: &Map<String, Json>, id: &str, now: Timestamp) -> Map<String, Json> {
+    let of = |name: &str| principal.get(name).cloned().unwrap_or(Json::Null);
+    directory::object(json!({
         "id": id,
         "activity": "servicePrincipal",
         "activityDateTime": now.to_string(),
@@ -281,10 +298,10 @@ fn admin_detection(risky: &Record, now: Timestamp) -> anyhow::Result<Map<String,
         "riskLevel": "high",
         "riskState": "confirmedCompromised",
         "servicePrincipalDisplayName": of("displayName"),
-        "servicePrincipalId": risky.id,
+        "servicePrincipalId": of("id"),
         "source": "IdentityProtection",
         "tokenIssuerType": "AzureAD",
-    })))
+    }))
 }
 
 /// One change of risk, as history keeps it.
