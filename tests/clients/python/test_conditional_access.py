@@ -788,6 +788,14 @@ async def test_nobody_says_for_himself_where_he_is(setting: Setting, workload: W
     blocked(await setting.ask(workload, f"{OFFICE}, {ELSEWHERE}"), id)
 
 
+@pytest.mark.parametrize("hop", [f"{ELSEWHERE}:50123", "[2001:db8::77]:50123", '"[2001:db8::77]"', "unknown"])
+async def test_a_proxy_that_writes_addresses_in_another_way(setting: Setting, workload: Workload, hop: str):
+    """Some write the port, too. Whoever cannot be placed is not where the proxy is, which an office trusts."""
+    inside = await setting.create(ip_location("127.0.0.0/8", trusted=True), LOCATIONS)
+    id = await setting.block(workload.service_principal_id, locations=["All"], exclude_locations=[inside["id"]])
+    blocked(await setting.ask(workload, hop), id)
+
+
 async def attributes(setting: Setting, workload: Workload, **values: object) -> None:
     """Custom security attributes of the set `Ops`."""
     ops = {"@odata.type": "#Microsoft.DirectoryServices.CustomSecurityAttributeValue"}
@@ -822,6 +830,44 @@ async def test_who_has_an_attribute_is_let_out(setting: Setting, workload: Workl
     async with setting.in_force(EVERYBODY, filter=("exclude", rule)) as id:
         blocked(await setting.ask(workload), id)
         allowed(await setting.ask(other))
+
+
+async def test_who_owns_a_workload_does_not_let_it_out(setting: Setting):
+    """§5: assigning values takes the permission of attributes, and no other; policies rest on them."""
+    workload = await setting.workload("owner", "Application.ReadWrite.OwnedBy")
+    link = f"https://graph.microsoft.com/v1.0/directoryObjects/{workload.service_principal_id}"
+    response = await setting.http.post(
+        f"/v1.0/servicePrincipals/{workload.service_principal_id}/owners/$ref", json={"@odata.id": link}
+    )
+    assert response.status_code == 204, response.text
+    bearer = {"Authorization": f"Bearer {await setting.token(workload, capable=False)}"} | from_address(OFFICE)
+    rule = 'CustomSecurityAttribute.Ops.Zone -eq "lab"'
+    id = await setting.block(workload.service_principal_id, filter=("exclude", rule))
+    blocked(await setting.ask(workload), id)
+    kind = {"@odata.type": "#Microsoft.DirectoryServices.CustomSecurityAttributeValue"}
+    lab = {"customSecurityAttributes": {"Ops": kind | {"Zone": "lab"}}}
+    path = f"/v1.0/servicePrincipals/{workload.service_principal_id}"
+    assert (await setting.nobody.patch(path, json={"notes": "mine"}, headers=bearer)).status_code == 204
+    assert (await setting.nobody.patch(path, json=lab, headers=bearer)).status_code == 403
+    blocked(await setting.ask(workload), id)
+    mine = await setting.nobody.post("/v1.0/applications", json={"displayName": "mine"}, headers=bearer)
+    response = await setting.nobody.post(
+        "/v1.0/servicePrincipals", json={"appId": mine.json()["appId"]} | lab, headers=bearer
+    )
+    assert response.status_code == 403
+
+
+async def test_attributes_are_read_with_their_own_permission(setting: Setting, workload: Workload):
+    """What they say of a workload tells which policies let it out. Nor does a filter tell."""
+    await attributes(setting, workload, Zone="lab")
+    reader = await setting.workload("reader", "Application.Read.All")
+    token = await setting.token(reader)
+    path = f"/v1.0/servicePrincipals/{workload.service_principal_id}?$select=id,customSecurityAttributes"
+    assert "lab" not in (await setting.call(token, path=path)).text
+    response = await setting.call(
+        token, path="/v1.0/servicePrincipals?$filter=customSecurityAttributes/Ops/Zone eq 'lab'&$count=true"
+    )
+    assert response.status_code in (400, 403), response.text[:200]
 
 
 async def test_all_conditions_must_hold(setting: Setting, workload: Workload):
@@ -1017,6 +1063,47 @@ async def test_who_may_not_read_policies_does_not_read_them_in_records(setting: 
     assert name not in text
 
 
+async def test_nor_by_asking_for_records_of_a_policy(setting: Setting, workload: Workload):
+    """A filter that finds something or nothing tells letter by letter what is not shown."""
+    id = await setting.block(workload.service_principal_id, name=graphs.unique("secret policy"))
+    await setting.ask(workload)
+    await setting.sign_ins(workload, 1)
+    own = f"servicePrincipalId eq '{workload.service_principal_id}'"
+    own += " and signInEventTypes/any(t: t eq 'servicePrincipal')"
+    reader = await setting.token(await setting.workload("reader", "AuditLog.Read.All"))
+    both = await setting.token(await setting.workload("both", "AuditLog.Read.All", "Policy.Read.All"))
+    for condition in [
+        f"p/id eq '{id}'", "startswith(p/displayName,'secret')", "p/result eq 'failure'",
+    ]:
+        query = f"$filter={own} and appliedConditionalAccessPolicies/any(p: {condition})"
+        path = f"/beta/auditLogs/signIns?{query}"
+        assert len((await setting.call(both, path=path)).json()["value"]) == 1, condition
+        response = await setting.call(reader, path=path)
+        assert response.status_code in (400, 403) or response.json()["value"] == [], condition
+
+
+async def test_nor_does_a_person_whose_role_does_not_read_policies(
+    setting: Setting, workload: Workload, monkeypatch: pytest.MonkeyPatch
+):
+    """Microsoft's command-line tools carry the permission for everybody; the role is what counts."""
+    name = graphs.unique("secret policy")
+    await setting.block(workload.service_principal_id, name=name)
+    await setting.ask(workload)
+    [record] = await setting.sign_ins(workload, 1)
+    for role, id, reads in [
+        ("Reports Reader", "4a5d8f65-41da-4de4-8968-e035b65339cf", False),
+        ("Security Reader", "5d6b6bb7-de71-4623-b4af-96380a352509", True),
+    ]:
+        monkeypatch.setitem(people.ROLES, role, id)
+        person = await new_person(setting.graph, setting.tenant, role)
+        with people.Browser(setting.server) as browser:
+            found = await asyncio.to_thread(people.Authorization(setting.tenant).tokens, browser, person)
+        assert (await setting.call(found["access_token"], path=POLICIES)).status_code == (200 if reads else 403)
+        response = await setting.call(found["access_token"], path=f"/beta/auditLogs/signIns/{record['id']}")
+        assert response.status_code == 200, response.text
+        assert (name in response.text) is reads, role
+
+
 async def test_the_client_for_graph_reads_the_record(setting: Setting, workload: Workload):
     id = await setting.block(workload.service_principal_id)
     await setting.ask(workload)
@@ -1065,3 +1152,26 @@ async def test_a_policy_survives_the_server(database: str):
         assert setting.server.stop() == 0
         setting.server.start()
         blocked(await setting.ask(workload), id)
+
+
+async def test_the_last_policies_are_made_at_the_same_time(database: str):
+    """One more than can be evaluated, and nobody of the tenant would get a token or an answer any more."""
+    async with own_setting(database) as setting:
+        workload = await setting.workload("payroll", "Application.Read.All")
+        document = policy(EVERYBODY, state="disabled")
+
+        async def make(count: int) -> list[str]:
+            """The ids of those that were made; the others were refused."""
+            responses = await asyncio.gather(*(setting.http.post(POLICIES, json=document) for _ in range(count)))
+            assert {response.status_code for response in responses} <= {201, 400}
+            return [response.json()["id"] for response in responses if response.status_code == 201]
+
+        # As many at once as connections are kept open, so that the last ones do not wait for each other's handshake.
+        for count in [11, *[20] * 25]:
+            assert len(await make(count)) == count
+        for _ in range(5):
+            [last] = await make(20)
+            allowed(await setting.ask(workload))
+            response = await setting.http.get(f"{POLICIES}/$count")
+            assert (response.status_code, response.text) == (200, "512")
+            await setting.delete(last)

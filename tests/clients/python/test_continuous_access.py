@@ -4,10 +4,13 @@ Our own choices stand in docs/decisions/0011-conditional-access.md.
 """
 
 import asyncio
+import base64
 import json
+import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import httpx
 import msal
@@ -32,10 +35,11 @@ from support.access import (
     own_setting,
 )
 from support.challenge import Challenge, assert_plain_refusal, challenge
+from support.findings import analysis
 from support.graph import Workload
 from support.issuer import AUDIENCE, Issuer
 from support.keys import ASSERTION_TYPE, Key
-from support.server import GRAPH_SCOPE
+from support.server import GRAPH_SCOPE, own_server
 from support.tokens import claims, form
 from test_nodes import another_node
 
@@ -338,6 +342,215 @@ async def test_a_trust_that_was_removed(setting: Setting, workload: Workload, tm
         assert (await setting.call(by_secret)).status_code == 200
     finally:
         issuer.close()
+
+
+async def by_certificate(setting: Setting, workload: Workload, key: Key) -> httpx.Response:
+    assertion = key.assertion(workload.app_id, setting.server.token_endpoint(setting.tenant))
+    return await by_assertion(setting, workload, assertion)
+
+
+async def by_assertion(setting: Setting, workload: Workload, assertion: str) -> httpx.Response:
+    fields = form(workload.app_id, client_assertion_type=ASSERTION_TYPE, client_assertion=assertion, claims=CAPABLE)
+    return await setting.nobody.post(
+        setting.server.token_endpoint(setting.tenant), data=fields, headers=from_address(OFFICE)
+    )
+
+
+async def test_a_certificate_that_was_replaced_under_its_own_id(setting: Setting, workload: Workload):
+    """A PATCH may name the id of a key and bring another key: whose holder is no longer let in has no good token."""
+    key, successor = Key(), Key("its successor")
+    [credential] = await graphs.set_certificates(setting.graph, workload.object_id, key)
+    token = (await by_certificate(setting, workload, key)).json()["access_token"]
+    assert (await setting.call(token)).status_code == 200
+    replaced = {
+        "keyId": str(credential.key_id), "type": "AsymmetricX509Cert", "usage": "Verify",
+        "key": base64.b64encode(successor.der).decode(),
+    }
+    path = f"/v1.0/applications/{workload.object_id}"
+    response = await setting.http.patch(path, json={"keyCredentials": [replaced]})
+    if response.status_code == 204:
+        assert (await by_certificate(setting, workload, key)).json()["error_codes"] == [700027]
+        challenged(await setting.call(token), REVOKED)
+        new = (await by_certificate(setting, workload, successor)).json()["access_token"]
+        assert (await setting.call(new)).status_code == 200
+    else:
+        assert response.status_code == 400
+        assert (await by_certificate(setting, workload, key)).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"subject": "another job"}, {"issuer": "https://issuer.example"}], ids=str)
+async def test_a_trust_that_was_changed(setting: Setting, workload: Workload, tmp_path, change: dict[str, str]):
+    """Whom it was about before, it is not about any more."""
+    issuer = Issuer(setting.server.issuers, tmp_path)
+    try:
+        trusts = application(setting, workload).federated_identity_credentials
+        trust = await trusts.post(
+            FederatedIdentityCredential(name="job", issuer=issuer.url, subject="job", audiences=[AUDIENCE])
+        )
+        token = (await by_assertion(setting, workload, issuer.token("job"))).json()["access_token"]
+        assert (await setting.call(token)).status_code == 200
+        path = f"/v1.0/applications/{workload.object_id}/federatedIdentityCredentials/{trust.id}"
+        assert (await setting.http.patch(path, json={"description": "nothing else"})).status_code == 204
+        assert (await setting.call(token)).status_code == 200
+        assert (await setting.http.patch(path, json=change)).status_code == 204
+        assert (await by_assertion(setting, workload, issuer.token("job"))).status_code == 401
+        challenged(await setting.call(token), REVOKED)
+    finally:
+        issuer.close()
+
+
+async def test_many_removals_make_none_forgotten(setting: Setting, workload: Workload):
+    """Tokens live for a day, and a program may roll its secret more often than anybody thought of."""
+    await graphs.new_secret(setting.graph, workload.object_id)
+    token = await setting.token(workload)
+    await secret_removed(setting, workload)
+    challenged(await setting.call(token), REVOKED)
+    path = f"/v1.0/applications/{workload.object_id}"
+    for _ in range(201):
+        secret = (await setting.http.post(f"{path}/addPassword", json={})).json()
+        response = await setting.http.post(f"{path}/removePassword", json={"keyId": secret["keyId"]})
+        assert response.status_code == 204, response.text
+    challenged(await setting.call(token), REVOKED)
+
+
+@pytest.mark.parametrize("is_capable", [True, False])
+async def test_a_service_principal_that_is_made_anew_is_another_one(
+    setting: Setting, workload: Workload, is_capable: bool
+):
+    """It has the same appId. Tokens of the one that was deleted carry its permissions, and are not for the new one."""
+    token = await setting.token(workload, capable=is_capable)
+    await principal(setting, workload).delete()
+    await setting.graph.directory.deleted_items.by_directory_object_id(workload.service_principal_id).delete()
+    response = await setting.http.post("/v1.0/servicePrincipals", json={"appId": workload.app_id})
+    assert response.status_code == 201 and response.json()["id"] != workload.service_principal_id
+    assert (await setting.call(token)).status_code == 401
+    assert (await setting.call(await setting.token(workload))).status_code == 403, "it was granted nothing"
+
+
+async def test_confirming_what_is_high_already(database: str, tmp_path: Path):
+    """What was found is high, somebody looks into it and confirms it: the tokens of meanwhile end."""
+    found = analysis()
+    with own_server(database, tenant_id=found.tenant_id, second=False) as server:
+        server.configuration = 'trusted_proxies = ["127.0.0.1"]\n'
+        server.start()
+        async with opened(server, server.contoso) as setting:
+            workload = await setting.workload("stolen", "Application.Read.All")
+            risky = next(id for id, one in found.open.items() if one["riskLevel"] == "high")
+            logs = tmp_path / "logs"
+            shutil.copytree(found.logs, logs)
+            for file in logs.iterdir():
+                file.write_text(file.read_text().replace(risky, workload.service_principal_id))
+            before = await setting.token(workload)
+            done = server.analyze(str(logs), "--into", str(server.data))
+            assert done.returncode == 0, done.stderr
+            ended = await graphs.eventually(lambda: setting.call(before), lambda answer: answer.status_code == 401)
+            challenged(ended, REVOKED)
+            meanwhile = await setting.token(workload)
+            assert (await setting.call(meanwhile)).status_code == 200
+            await graphs.confirm(setting.graph, workload.service_principal_id)
+            challenged(await setting.call(meanwhile), REVOKED)
+
+
+async def test_what_an_application_decides_is_not_set_beside_it(setting: Setting, workload: Workload):
+    """`isDisabled` of a service principal mirrors its application. Set there, the next change of the application by its
+    owner would switch it on again."""
+    path = f"/beta/servicePrincipals/{workload.service_principal_id}"
+    response = await setting.http.patch(path, json={"isDisabled": True})
+    assert response.status_code == 400, "or it has to last"
+    assert (await setting.ask(workload)).status_code == 200
+
+
+# While it happens.
+
+
+def batch_of(workload: Workload, last: dict) -> dict:
+    """A batch that takes a while, and ends with what matters: all its parts came at the same time."""
+    parts = [
+        {"method": "PATCH", "url": f"/applications/{workload.object_id}", "body": {"notes": str(number)}}
+        for number in range(19)
+    ]
+    return {
+        "requests": [
+            part | {"id": str(id), "headers": {"Content-Type": "application/json"}}
+            | ({"dependsOn": [str(id - 1)]} if id else {})
+            for id, part in enumerate([*parts, last])
+        ]
+    }
+
+
+async def tokens_during(setting: Setting, workload: Workload, event: Callable[[], Awaitable[None]]) -> list[str]:
+    """All tokens that eight programs got until the event was answered."""
+    tokens: list[str] = []
+    done = asyncio.Event()
+
+    async def programs() -> None:
+        while not done.is_set():
+            tokens.append((await setting.ask(workload, claims=CAPABLE)).json().get("access_token"))
+
+    async def happens() -> None:
+        await asyncio.sleep(0.1)
+        await event()
+        done.set()
+
+    await asyncio.gather(happens(), *(programs() for _ in range(8)))
+    return [token for token in tokens if token]
+
+
+async def test_no_token_of_a_secret_outlives_its_removal(setting: Setting, workload: Workload):
+    """A removal takes its time, and tokens are issued until it is done. All were issued for the removed secret."""
+    remove = {
+        "method": "POST", "url": f"/applications/{workload.object_id}/removePassword",
+        "body": {"keyId": workload.secret_id},
+    }
+
+    async def removed() -> None:
+        response = await setting.http.post("/v1.0/$batch", json=batch_of(workload, remove))
+        assert {part["status"] for part in response.json()["responses"]} == {204}
+
+    tokens = await tokens_during(setting, workload, removed)
+    assert tokens
+    answers = [(await setting.call(token)).status_code for token in tokens]
+    assert set(answers) == {401}, f"{answers.count(200)} of {len(answers)} are still good"
+
+
+async def test_no_token_of_before_is_good_after_disabling_and_enabling(setting: Setting, workload: Workload):
+    """The same with what is taken back: a token that was issued while the service principal was being disabled."""
+    switch = {
+        "method": "PATCH", "url": f"/servicePrincipals/{workload.service_principal_id}",
+        "body": {"accountEnabled": False},
+    }
+
+    async def is_disabled() -> None:
+        response = await setting.http.post("/v1.0/$batch", json=batch_of(workload, switch))
+        assert {part["status"] for part in response.json()["responses"]} == {204}
+
+    tokens = await tokens_during(setting, workload, is_disabled)
+    assert tokens
+    assert {(await setting.call(token)).status_code for token in tokens} == {401}
+    await principal(setting, workload).patch(ServicePrincipal(account_enabled=True))
+    answers = [(await setting.call(token)).status_code for token in tokens]
+    assert set(answers) == {401}, f"{answers.count(200)} of {len(answers)} are good again"
+    assert (await setting.call(await setting.token(workload))).status_code == 200
+
+
+async def test_a_batch_ends_with_its_caller(setting: Setting):
+    """Twenty parts take a while. Once its caller is disabled, and that was answered, no part does anything any more."""
+    for _ in range(10):
+        workload = await setting.workload("writer", "Application.ReadWrite.All")
+        victim = await graphs.new_workload(setting.graph, "victim")
+        headers = {"Authorization": f"Bearer {await setting.token(workload)}"} | from_address(OFFICE)
+        batch = batch_of(victim, {"method": "GET", "url": "/organization"})
+        running = asyncio.create_task(setting.nobody.post("/v1.0/$batch", json=batch, headers=headers))
+        await asyncio.sleep(0.02)
+        await disabled(setting, workload)
+        path = f"/v1.0/applications/{victim.object_id}?$select=notes"
+        then = (await setting.http.get(path)).json()["notes"]
+        response = await running
+        if then == "18" or response.status_code == 401:
+            continue  # it was too fast, or too slow
+        assert (await setting.http.get(path)).json()["notes"] == then
+        return
+    pytest.fail("no batch was under way when its caller was disabled")
 
 
 # What ends no token.

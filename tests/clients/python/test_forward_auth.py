@@ -1,6 +1,7 @@
 """APIs that do not check tokens themselves: `/access/check` behind a real nginx, whose configuration is in support/gateway.py."""
 
 import asyncio
+import re
 import ssl
 import uuid
 from collections.abc import AsyncIterator
@@ -383,3 +384,21 @@ async def test_another_tenants_api_of_the_same_name(shop: Shop):
     for audience in [uri, ours.app_id]:
         question = [("tenant", shop.setting.tenant.id), ("audience", audience)]
         assert_plain_refusal(await shop.check(token, question))
+
+
+async def test_the_page_replaces_every_header_that_tells_who_calls(database: str):
+    """Whoever copies the configuration from the page lets no client say for itself who it is, by none of the names."""
+    async with own_setting(database) as setting:
+        orders = await register(setting)
+        workload = await setting.workload("client")
+        await assign(setting, orders, workload, READ)
+        token = await setting.token(workload, scope=orders.scope)
+        response = await setting.nobody.get(
+            "/access/check", params={"tenant": setting.tenant.id, "audience": orders.app_id},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    names = {name for name in response.headers if name.startswith("x-countersign-")}
+    assert len(names) == 4
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "protect-an-api.md"
+    replaced = re.findall(r"proxy_set_header (X-Countersign-[A-Za-z]+) ", page.read_text())
+    assert {name.lower() for name in replaced} == names

@@ -1,13 +1,18 @@
 """Two servers on one database: what one of them is told holds at the other."""
 
 import asyncio
+import select
 import shutil
+import socket
+import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
@@ -20,6 +25,7 @@ from msgraph.generated.models.service_principal import ServicePrincipal
 from msgraph.generated.models.user import User
 
 from support import graph as graphs
+from support.access import CAPABLE
 from support.graph import Workload, grant
 from support.keys import ASSERTION_TYPE, Key
 from support.people import Authorization, Browser, Person, new_person, refresh
@@ -336,3 +342,103 @@ async def test_a_key_made_at_one_node_is_known_at_the_other(a: Node, b: Node):
     token = await admin_token(a)
     assert (await a.calls(token)).status_code == 200
     assert (await b.calls(token)).status_code == 200
+
+
+class Wire:
+    """The way to PostgreSQL. Whoever listens there can be cut off without being told, as by a firewall that forgets."""
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        self.target = (parts.hostname, parts.port)
+        self.is_cut = False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        port = self.listener.getsockname()[1]
+        user = f"{parts.username}:{parts.password}" if parts.password else parts.username
+        self.address = urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}"))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.carry, args=(client,), daemon=True).start()
+
+    def carry(self, client: socket.socket) -> None:
+        listens = False
+        with client, socket.create_connection(self.target) as server:
+            while True:
+                for one in select.select([client, server], [], [], 0.2)[0]:
+                    try:
+                        data = one.recv(1 << 16)
+                        if not data:
+                            return
+                        listens = listens or (one is client and b"LISTEN" in data)
+                        if not (self.is_cut and listens):
+                            (server if one is client else client).sendall(data)
+                    except OSError:
+                        return
+
+
+DEAF_SECONDS = 10  # in which a node must notice that it hears nothing
+
+
+async def test_a_node_that_hears_nothing_keeps_nothing(database: str):
+    """Decision 9. The connection is not closed: nothing comes through it any more, and that looks like silence."""
+    with own_server(database, second=False) as first, another_node(first) as second:
+        first.start()
+        wire = Wire(first.database)
+        second.database = wire.address
+        second.start()
+        admin = first.contoso.admin
+        async with (
+            graphs.signed_in(first, first.contoso, admin.client_id, admin.secret) as graph,
+            httpx.AsyncClient(verify=graphs.tls(first), base_url=second.authority, trust_env=False, timeout=30) as http,
+        ):
+            node = Node(second, graph, http)
+            workload = await graphs.new_workload(graph)
+            await grant(graph, workload, "Application.Read.All")
+            token = await node.token(workload)
+            assert (await node.calls(token)).status_code == 200
+            wire.is_cut = True
+            await graph.service_principals.by_service_principal_id(workload.service_principal_id).patch(
+                ServicePrincipal(account_enabled=False)
+            )
+            try:
+                await graphs.eventually(
+                    lambda: node.calls(token), lambda answer: answer.status_code == 401, DEAF_SECONDS
+                )
+                assert (await node.calls(token)).status_code == 401
+                assert (await node.ask(workload)).status_code in REFUSED
+            finally:
+                wire.is_cut = False
+
+
+async def test_no_token_of_a_secret_that_is_removed_at_the_other_node(a: Node, b: Node):
+    """What one node issues before it hears of the removal at the other is worth nothing a second later."""
+    for _ in range(8):
+        workload = await graphs.new_workload(a.graph, "raced", sign_in_audience="AzureADMyOrg")
+        await grant(a.graph, workload, "Application.Read.All")
+        tokens: list[str] = []
+        done = asyncio.Event()
+
+        async def programs() -> None:
+            fields = form(workload.app_id, client_secret=workload.secret, claims=CAPABLE)
+            while not done.is_set():
+                response = await b.http.post(f"/{b.tenant.id}/oauth2/v2.0/token", data=fields)
+                tokens.append(response.json().get("access_token"))
+
+        async def removed() -> None:
+            await asyncio.sleep(0.2)
+            body = RemovePasswordPostRequestBody(key_id=uuid.UUID(workload.secret_id))
+            await a.graph.applications.by_application_id(workload.object_id).remove_password.post(body)
+            await asyncio.sleep(SOON)
+            done.set()
+
+        await asyncio.gather(removed(), *(programs() for _ in range(8)))
+        issued = [token for token in tokens if token]
+        assert issued
+        for node in [a, b]:
+            answers = [(await node.calls(token)).status_code for token in issued]
+            assert set(answers) == {401}, f"{answers.count(200)} of {len(answers)} are still good"

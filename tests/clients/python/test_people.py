@@ -661,6 +661,42 @@ async def test_a_deleted_person(graph: GraphServiceClient, contoso: Tenant, brow
     assert_refused(refresh(browser.http, contoso, tokens["refresh_token"]), 50173)
 
 
+@pytest.mark.parametrize("how", ["disabled", "deactivated", "deleted"])
+async def test_a_token_of_a_client_that_is_gone(
+    server: Server, graph: GraphServiceClient, contoso: Tenant, browser: Browser, operator: Person,
+    bearer: dict[str, str], how: str,
+):
+    """Whoever stole the tokens of a script's people has nothing any more once the script itself is switched off."""
+    client = await graphs.new_workload(
+        graph, "script", is_fallback_public_client=True,
+        public_client=PublicClientApplication(redirect_uris=[REDIRECT]),
+    )
+    resource = await graphs.graph_principal(graph)
+    grant = {
+        "clientId": client.service_principal_id, "consentType": "AllPrincipals", "resourceId": resource.id,
+        "scope": "IdentityRiskyServicePrincipal.Read.All",
+    }
+    address = f"{server.authority}/v1.0"
+    response = browser.http.post(f"{address}/oauth2PermissionGrants", json=grant, headers=bearer)
+    assert response.status_code == 201, response.text
+    tokens = Authorization(contoso, client_id=client.app_id).tokens(browser, operator)
+    assert me(browser, tokens["access_token"]).status_code == 200
+    if how == "disabled":
+        path, change = f"/v1.0/servicePrincipals/{client.service_principal_id}", {"accountEnabled": False}
+    elif how == "deactivated":
+        path, change = f"/beta/applications/{client.object_id}", {"isDisabled": True}
+    else:
+        path, change = f"/v1.0/servicePrincipals/{client.service_principal_id}", None
+    if change is None:
+        response = browser.http.delete(path, headers=bearer)
+    else:
+        response = browser.http.patch(path, json=change, headers=bearer)
+    assert response.status_code == 204, response.text
+    refused = refresh(browser.http, contoso, tokens["refresh_token"], client_id=client.app_id)
+    assert refused.status_code in (400, 401)
+    assert me(browser, tokens["access_token"]).status_code == 401
+
+
 # What people may do.
 
 

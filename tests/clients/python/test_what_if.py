@@ -240,6 +240,31 @@ async def test_who_may_ask(setting: Setting, workload: Workload, permission: str
             assert error.value.response_status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("signInConditions", []),
+        ("signInConditions.servicePrincipalRiskLevel", 3),
+        ("signInConditions.servicePrincipalRiskLevel", ["high"]),
+        ("signInConditions.ipAddress", 3),
+        ("signInConditions.country", 7),
+        ("signInConditions.country", "ZZ"),
+        ("signInConditions.moon", "full"),
+        ("appliedPoliciesOnly", "true"),
+        ("moon", "full"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_read_is_not_passed_over(setting: Setting, workload: Workload, path: str, value: object):
+    """An answer to another question than was asked says `allowed` where a policy blocks."""
+    await setting.block(workload.service_principal_id, risk=["high"])
+    asked = question(workload, servicePrincipalRiskLevel="high", ipAddress=OFFICE, country="FR")
+    assert (await setting.http.post(EVALUATE, json=asked)).status_code == 200
+    response = await setting.http.post(EVALUATE, json=changed(asked, path, value))
+    assert response.status_code == 400, response.text[:300]
+    assert path.rpartition(".")[2] in response.json()["error"]["message"]
+
+
 async def test_before_and_after_a_policy_is_enforced(setting: Setting):
     """How it is meant to be used: report, ask, enforce."""
     workload = await setting.workload("careful", "Application.Read.All")
