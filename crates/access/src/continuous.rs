@@ -23,23 +23,37 @@ pub struct TokenFacts {
     pub expires_at: Timestamp,
     /// `xms_cc` has `cp1`: the client can answer a challenge.
     pub is_cae: bool,
-    /// The credential that it was issued for: secret, certificate or federated.
-    pub key_id: Option<Uuid>,
+    /// How often tokens of its kind had been ended, as far as was known where it was issued: see [`Watermarks::ended`].
+    pub generation: u64,
+    /// The credential that it was issued for is not one of the principal's or of its application's any more.
+    pub is_credential_gone: bool,
 }
 
-/// What has happened to a principal and its tenant, each time to the microsecond; none where it never did.
+/// What has happened to a principal and its tenant.
+///
+/// Whether a token is from before an event is told by counting events, not by clocks: those of two machines differ, and
+/// a token that is issued while the event is being written down has a later time than it and knows nothing of it. Times say
+/// only what a client has to ask for.
 #[derive(Clone, Copy, Debug)]
-pub struct Watermarks<'a> {
+pub struct Watermarks {
     /// The principal and its application are there and not disabled.
     pub is_active: bool,
-    /// When the principal was last disabled, deactivated or deleted. It stays when it is enabled or restored.
-    pub disabled_at: Option<Timestamp>,
-    /// When its risk last became high, or one that an enabled policy is about. It stays when the risk is dismissed.
+    /// How often the two were disabled, deactivated or deleted: each time all tokens of before ended. It only grows.
+    pub ended: u64,
+    /// How often, beside that, something ended tokens that can be challenged: a risk, a key that was exchanged, a permission
+    /// that was taken away. It only grows.
+    pub revoked: u64,
+    /// When the last of all these events was, and of the removal of the token's credential; to the microsecond.
     pub revoked_at: Option<Timestamp>,
     /// When an enabled policy of the tenant, or a location that one names, was last changed.
     pub policies_changed_at: Option<Timestamp>,
-    /// The credentials that were taken away from the principal, and when.
-    pub removed_credentials: &'a [(Uuid, Timestamp)],
+}
+
+impl Watermarks {
+    /// What a token that is issued now says.
+    pub fn generation(&self, is_cae: bool) -> u64 {
+        self.ended + if is_cae { self.revoked } else { 0 }
+    }
 }
 
 /// What a resource does with a token.
@@ -93,7 +107,7 @@ pub struct Challenge {
 /// place.
 pub fn decide(
     token: &TokenFacts,
-    watermarks: &Watermarks<'_>,
+    watermarks: &Watermarks,
     evaluation: &Evaluation<'_>,
     address: IpAddr,
     now: Timestamp,
@@ -101,23 +115,21 @@ pub fn decide(
     if token.expires_at <= now {
         return Decision::Refuse;
     }
-    // Not after the event is before it: the two may share a microsecond.
-    let is_before = |event: Option<Timestamp>| event.is_some_and(|event| token.issued_at <= event);
+    let is_over = !watermarks.is_active || token.generation < watermarks.generation(token.is_cae);
     if !token.is_cae {
-        let is_over = !watermarks.is_active || is_before(watermarks.disabled_at);
         return if is_over { Decision::Refuse } else { Decision::Accept };
     }
-    let removed = watermarks.removed_credentials.iter().filter(|(id, _)| Some(*id) == token.key_id);
-    let removed = removed.map(|(_, at)| *at).max();
-    let revoked = watermarks.disabled_at.max(watermarks.revoked_at).max(removed);
     let challenge = |code, event: Option<Timestamp>| {
         let address = (code == Code::LocationConditionEvaluationSatisfied).then(|| address.to_canonical());
         let event = event.unwrap_or(token.issued_at);
         Decision::Challenge(Challenge { code, not_before: event.0.div_euclid(SECOND), address })
     };
-    if !watermarks.is_active || is_before(revoked) {
-        return challenge(Code::TokenIssuedBeforeRevocationTimestamp, revoked);
+    if is_over || token.is_credential_gone {
+        return challenge(Code::TokenIssuedBeforeRevocationTimestamp, watermarks.revoked_at);
     }
+    // A change that is being written down is no hole: policies themselves are asked below, at each call. Not after the change
+    // is before it, for the two may share a microsecond.
+    let is_before = |event: Option<Timestamp>| event.is_some_and(|event| token.issued_at <= event);
     if evaluation.is_principal_concerned() && is_before(watermarks.policies_changed_at) {
         return challenge(Code::TokenCreatedWithOutdatedPolicies, watermarks.policies_changed_at);
     }

@@ -13,15 +13,15 @@ fn a_decision_allocates_nothing() {
         issued_at: Timestamp(1),
         expires_at: Timestamp(3),
         is_cae: true,
-        key_id: Some(tenant::principal(0)),
+        generation: 3,
+        is_credential_gone: false,
     };
-    let removed = [(tenant::principal(1), Timestamp(1)); 8];
     let watermarks = Watermarks {
         is_active: true,
-        disabled_at: None,
-        revoked_at: None,
+        ended: 1,
+        revoked: 2,
+        revoked_at: Some(Timestamp(1)),
         policies_changed_at: None,
-        removed_credentials: &removed,
     };
     let (mut blocked, mut allowed) = (0, 0);
     for sign_in in tenant.sign_ins() {

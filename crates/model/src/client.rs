@@ -49,6 +49,21 @@ pub struct FederatedCredential {
     pub audience: String,
 }
 
+/// What has ended tokens of an object: how often, for that decides which token is over, and when, for clients are told.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    /// How often it was disabled, deactivated or deleted: all tokens ended.
+    pub disablings: u64,
+    /// When that was last.
+    pub disabled: Option<Timestamp>,
+    /// How often tokens of continuous access evaluation ended for another reason.
+    pub revocations: u64,
+    /// When that was last.
+    pub revoked: Option<Timestamp>,
+    /// Credentials that were removed lately, and when.
+    pub removed_credentials: Vec<(Uuid, Timestamp)>,
+}
+
 /// The registration of a client, wherever its home is.
 #[derive(Clone, Debug)]
 pub struct ClientApplication {
@@ -58,10 +73,8 @@ pub struct ClientApplication {
     pub tenant_id: String,
     /// `isDisabled`.
     pub is_disabled: bool,
-    /// When it was last deactivated or deleted: all tokens that were issued until then are over.
-    pub disabled: Option<Timestamp>,
-    /// Credentials that were removed, and when.
-    pub removed_credentials: Vec<(Uuid, Timestamp)>,
+    /// What has ended its tokens.
+    pub ended: Ended,
     /// Whether it may be used as a public client.
     pub is_public: bool,
     /// Whether an assertion's `jti` is accepted only once.
@@ -93,12 +106,8 @@ pub struct ClientPrincipal {
     pub directory_roles: Vec<String>,
     /// Its risk, while `riskState` is `atRisk` or `confirmedCompromised`; else none.
     pub risk: RiskLevel,
-    /// When it was last disabled or deleted: all tokens that were issued until then are over.
-    pub disabled: Option<Timestamp>,
-    /// When its risk last ended tokens of continuous access evaluation.
-    pub revoked: Option<Timestamp>,
-    /// Credentials of its own that were removed, and when.
-    pub removed_credentials: Vec<(Uuid, Timestamp)>,
+    /// What has ended its tokens.
+    pub ended: Ended,
     /// `customSecurityAttributes`, as Graph has them.
     pub attributes: serde_json::Map<String, serde_json::Value>,
 }
@@ -120,6 +129,28 @@ pub struct Client {
     pub certificates: Vec<ClientCertificate>,
     /// Federated credentials of both.
     pub federated: Vec<FederatedCredential>,
+}
+
+impl Client {
+    /// What has ended tokens of its service principal and of its registration.
+    pub fn ended(&self) -> impl Iterator<Item = &Ended> {
+        let principal = self.principal.iter().map(|principal| &principal.ended);
+        principal.chain(self.application.iter().map(|application| &application.ended))
+    }
+
+    /// The number that a token which is issued now carries: how often tokens of its kind have ended. A token with a lower
+    /// number is over, wherever and whenever it was issued.
+    pub fn generation(&self, is_cae: bool) -> u64 {
+        self.ended().map(|ended| ended.disablings + if is_cae { ended.revocations } else { 0 }).sum()
+    }
+
+    /// Whether it has a credential of that id.
+    pub fn has_credential(&self, key_id: &str) -> bool {
+        let secrets = self.secrets.iter().map(|secret| &secret.key_id);
+        let certificates = self.certificates.iter().map(|certificate| &certificate.key_id);
+        let federated = self.federated.iter().map(|credential| &credential.id);
+        secrets.chain(certificates).chain(federated).any(|own| own.eq_ignore_ascii_case(key_id))
+    }
 }
 
 /// An application as the audience of tokens.

@@ -291,6 +291,10 @@ pub struct Circumstances {
     pub reason_admin: BTreeMap<String, String>,
     /// `reason_user`, likewise.
     pub reason_user: BTreeMap<String, String>,
+    /// Our own member `generation`, of session-revoked and account-disabled: tokens of the workload that carry a lower number in
+    /// their claim `countersign_generation`, or none, are over. A token that was issued while the event was written down has a
+    /// later time than it, and a lower number.
+    pub generation: Option<u64>,
 }
 
 /// An event.
@@ -359,8 +363,9 @@ impl Event {
                 set("reason", text(reason));
             }
         }
-        let Circumstances { event_timestamp, initiating_entity, reason_admin, reason_user } =
+        let Circumstances { event_timestamp, initiating_entity, reason_admin, reason_user, generation } =
             &self.circumstances;
+        set("generation", generation.map(Value::from));
         set("event_timestamp", event_timestamp.map(|time| time.0.div_euclid(SECOND).into()));
         set("initiating_entity", initiating_entity.map(|who| name(&InitiatingEntity::ALL, who).into()));
         set("reason_admin", languages_to_json(reason_admin));
@@ -420,6 +425,8 @@ fn circumstances(object: &Map<String, Value>) -> Result<Circumstances, Invalid> 
         initiating_entity: one_of(object, "initiating_entity", &InitiatingEntity::ALL)?,
         reason_admin: languages(object, "reason_admin")?,
         reason_user: languages(object, "reason_user")?,
+        // Others may mean something else by that name.
+        generation: object.get("generation").and_then(Value::as_u64),
     })
 }
 

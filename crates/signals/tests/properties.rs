@@ -103,12 +103,20 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let reasons = || prop::collection::btree_map("[a-z]{2}", text(), 0..3);
     let time = prop::option::of(0..253_402_300_799_i64);
-    let circumstances = (time, prop::option::of(who), reasons(), reasons()).prop_map(
-        |(seconds, initiating_entity, reason_admin, reason_user): (_, _, BTreeMap<_, _>, _)| Circumstances {
+    let generation = prop::option::of(any::<u64>());
+    let circumstances = (time, prop::option::of(who), reasons(), reasons(), generation).prop_map(
+        |(seconds, initiating_entity, reason_admin, reason_user, generation): (
+            _,
+            _,
+            BTreeMap<_, _>,
+            _,
+            _,
+        )| Circumstances {
             event_timestamp: seconds.map(|seconds| Timestamp(seconds * SECOND)),
             initiating_entity,
             reason_admin,
             reason_user,
+            generation,
         },
     );
     (body(), circumstances).prop_map(|(body, circumstances)| Event { body, circumstances })

@@ -7,14 +7,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_model::client::{
-    Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, FederatedCredential,
+    Client, ClientApplication, ClientCertificate, ClientPrincipal, ClientSecret, Ended, FederatedCredential,
     Resource,
 };
 use countersign_model::risk::RiskLevel;
@@ -37,11 +37,15 @@ const CLIENTS_MAX: usize = 100_000;
 /// Name of the channel of announcements.
 const CHANNEL: &str = "countersign_directory";
 /// Member of the body of a service principal or an application: when it was last disabled or deleted, in microseconds since
-/// 1970. Tokens that were issued until then are over.
+/// 1970.
 pub const DISABLED: &str = "_disabledUs";
-/// The same of what ends tokens of continuous access evaluation alone: its risk.
+/// How often that was. Tokens carry the number that they know, and are over when it is lower.
+pub const DISABLINGS: &str = "_disablings";
+/// When tokens of continuous access evaluation alone were last ended.
 pub const REVOKED: &str = "_revokedUs";
-/// Credentials that were removed: pairs of key id and time.
+/// How often that was.
+pub const REVOCATIONS: &str = "_revocations";
+/// Credentials that were removed lately: pairs of key id and time.
 pub const REMOVED_CREDENTIALS: &str = "_removedCredentials";
 /// What stands among touched applications, before the id of a tenant, for its policies and named locations; no application has
 /// such an id.
@@ -52,6 +56,12 @@ const STREAM: &str = "stream ";
 const RINGS: usize = 1_024;
 /// Pause between two looks at what other processes changed in a SQLite file.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// What is announced to see whether announcements are heard.
+const BEAT: &str = "beat";
+/// How often that is.
+const BEAT_EVERY: Duration = Duration::from_millis(500);
+/// How long nothing may be heard before nothing is kept. Longer than that a revocation elsewhere would go unheard.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// Pause before listening is tried again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -248,14 +258,41 @@ impl Store {
             {
                 self.clients.forget_all();
                 self.clients.hears_others.store(true, Ordering::Release);
-                // `try_recv` gives `None` when the connection was lost, and announcements with it.
-                while let Ok(Some(announcement)) = listener.try_recv().await {
-                    self.clients.outdate(&[announcement.payload().to_owned()]);
+                let heard = Mutex::new(Instant::now());
+                tokio::select! {
+                    () = self.listen(&mut listener, &heard) => {}
+                    () = self.beat(pool, &heard) => {}
                 }
                 self.clients.hears_others.store(false, Ordering::Release);
                 self.clients.forget_all();
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+
+    /// Takes in announcements until the connection is lost. Each is a sign that it is not.
+    async fn listen(&self, listener: &mut sqlx::postgres::PgListener, heard: &Mutex<Instant>) {
+        // `try_recv` gives `None` when the connection was lost, and announcements with it.
+        while let Ok(Some(announcement)) = listener.try_recv().await {
+            *heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+            if announcement.payload() != BEAT {
+                self.clients.outdate(&[announcement.payload().to_owned()]);
+            }
+        }
+    }
+
+    /// Announces a beat again and again, until none was heard for too long: a connection whose packets somebody drops looks
+    /// open for ever.
+    async fn beat(&self, pool: &sqlx::PgPool, heard: &Mutex<Instant>) {
+        loop {
+            let beat = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(BEAT).execute(pool);
+            // A database that does not answer is silence, too.
+            let _ = tokio::time::timeout(BEAT_EVERY, beat).await;
+            tokio::time::sleep(BEAT_EVERY).await;
+            let heard = *heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if heard.elapsed() > SILENCE_MAX {
+                return;
+            }
         }
     }
 }
@@ -416,8 +453,7 @@ impl Scoped {
                     id: principal.id.clone(),
                     tenant_id: principal.text("appOwnerOrganizationId").unwrap_or_default().to_owned(),
                     is_disabled: false,
-                    disabled: None,
-                    removed_credentials: Vec::new(),
+                    ended: Ended::default(),
                     is_public: true,
                     one_time_assertions: false,
                     is_single_tenant: false,
@@ -504,9 +540,7 @@ impl Scoped {
             roles,
             directory_roles: self.directory_roles(&principal.id).await?,
             risk: self.risk_level(&principal.id).await?,
-            disabled: instant(principal, DISABLED),
-            revoked: instant(principal, REVOKED),
-            removed_credentials: removed_credentials(principal),
+            ended: ended(principal),
             attributes: match principal.body.get("customSecurityAttributes") {
                 Some(Json::Object(sets)) => sets.clone(),
                 _ => Map::new(),
@@ -645,8 +679,7 @@ fn client_application(application: &Record, home: &str) -> ClientApplication {
                 .get("publicClient")
                 .and_then(|platform| platform.get("redirectUris")?.as_array())
                 .is_some_and(|uris| !uris.is_empty()),
-        disabled: instant(application, DISABLED),
-        removed_credentials: removed_credentials(application),
+        ended: ended(application),
         one_time_assertions: application.flag("countersignOneTimeAssertions").unwrap_or(false),
         is_single_tenant: !application.text("signInAudience").is_some_and(is_open_to_other_tenants),
         redirect_uris,
@@ -657,9 +690,19 @@ fn instant(object: &Record, name: &str) -> Option<Timestamp> {
     object.body.get(name).and_then(Json::as_i64).map(Timestamp)
 }
 
-fn removed_credentials(object: &Record) -> Vec<(Uuid, Timestamp)> {
-    let all = object.list(REMOVED_CREDENTIALS).iter();
-    all.filter_map(|one| Some((one[0].as_str()?.parse().ok()?, Timestamp(one[1].as_i64()?)))).collect()
+/// What the body of a service principal or an application says of its tokens.
+pub(crate) fn ended(object: &Record) -> Ended {
+    let count = |name: &str| object.body.get(name).and_then(Json::as_u64).unwrap_or_default();
+    let removed = object.list(REMOVED_CREDENTIALS).iter();
+    let removed =
+        removed.filter_map(|one| Some((one[0].as_str()?.parse().ok()?, Timestamp(one[1].as_i64()?))));
+    Ended {
+        disablings: count(DISABLINGS),
+        disabled: instant(object, DISABLED),
+        revocations: count(REVOCATIONS),
+        revoked: instant(object, REVOKED),
+        removed_credentials: removed.collect(),
+    }
 }
 
 fn texts(list: &[Json]) -> Vec<String> {

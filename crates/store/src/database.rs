@@ -223,7 +223,10 @@ impl Database {
                 // The last connection to close folds the write-ahead log into the file.
                 writer.close().await;
             }
-            Database::Postgres(pool) => pool.close().await,
+            // A connection whose packets somebody drops would never say goodbye.
+            Database::Postgres(pool) => {
+                let _ = tokio::time::timeout(CONNECT_WAIT, pool.close()).await;
+            }
         }
     }
 }

@@ -26,7 +26,8 @@ use std::sync::Arc;
 
 use clients::Clients;
 pub use clients::{
-    DISABLED, REMOVED_CREDENTIALS, REVOKED, Rung, is_disabled_by_microsoft, is_open_to_other_tenants,
+    DISABLED, DISABLINGS, REMOVED_CREDENTIALS, REVOCATIONS, REVOKED, Rung, is_disabled_by_microsoft,
+    is_open_to_other_tenants,
 };
 use database::Database;
 pub use database::{Dialect, Value};

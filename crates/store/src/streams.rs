@@ -4,7 +4,7 @@
 //! transaction commits, so that an event is as durable as its cause. That comes last: until then nobody waits for a
 //! stream, and since all take streams in the same order, no two wait for each other. Sequences count commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_lc_rs::rand;
 use countersign_model::time::Timestamp;
@@ -17,7 +17,10 @@ use countersign_signals::subject::{Subject, Tenant};
 use serde_json::{Map, Value as Json, json};
 use uuid::{Builder, Uuid};
 
+use crate::clients::ended;
 use crate::database::{Row, Session, Statement, Value};
+use crate::entity::{APPLICATION, SERVICE_PRINCIPAL};
+use crate::records::{record, select};
 use crate::{Scoped, Store, StoreError};
 
 /// Most events that wait in one stream. A stream with more is disabled, which its receiver is told first when it comes back:
@@ -395,12 +398,26 @@ impl Scoped {
 
     async fn write_told_here(&mut self, told: &[Told]) -> Result<(), StoreError> {
         let tenant_id = self.scope().tenant_id().to_owned();
+        let mut generations = HashMap::new();
         for mut stream in self.streams().await? {
             let mut events = Vec::new();
             for Told { principal, occurrence, txn, .. } in told {
-                for event in occurrence.events() {
+                for mut event in occurrence.events() {
                     if !stream.wants(&tenant_id, &event, *principal) {
                         continue;
+                    }
+                    let is_cae = match event.event_type() {
+                        EventType::SessionRevoked => Some(true),
+                        EventType::AccountDisabled => Some(false),
+                        _ => None,
+                    };
+                    if let Some(is_cae) = is_cae {
+                        if !generations.contains_key(principal) {
+                            generations.insert(*principal, self.generations(*principal).await?);
+                        }
+                        let of_principal = generations.get(principal).copied().unwrap_or_default();
+                        event.circumstances.generation =
+                            Some(if is_cae { of_principal.1 } else { of_principal.0 });
                     }
                     stream.last_sequence += 1;
                     events.push(StoredEvent {
@@ -427,6 +444,30 @@ impl Scoped {
             self.update_stream(&stream).await?;
         }
         Ok(())
+    }
+
+    /// The numbers that tokens of a service principal carry from now on: those that cannot be challenged, and those that can.
+    async fn generations(&mut self, principal: Uuid) -> Result<(u64, u64), StoreError> {
+        // Read without holding it: streams are held by now, and nobody waits for anything behind them.
+        let mut statement = select(&SERVICE_PRINCIPAL);
+        statement
+            .push(" where tenant_id = ")
+            .bind(self.tenant())
+            .push(" and id = ")
+            .bind(principal.to_string());
+        let Some(row) = self.session.first(statement).await? else { return Ok((0, 0)) };
+        let principal = record(&SERVICE_PRINCIPAL, &row)?;
+        let mut all = vec![ended(&principal)];
+        // The registration may be at home elsewhere: what ends tokens there ends them here.
+        let mut statement = select(&APPLICATION);
+        statement.push(" where app_id = ");
+        statement.bind(principal.text("appId").unwrap_or_default().to_ascii_lowercase());
+        if let Some(row) = self.session.first(statement).await? {
+            all.push(ended(&record(&APPLICATION, &row)?));
+        }
+        let disablings = all.iter().map(|ended| ended.disablings).sum();
+        let revocations: u64 = all.iter().map(|ended| ended.revocations).sum();
+        Ok((disablings, disablings + revocations))
     }
 
     /// Whether more waits than is kept. Counted only where it may be: the oldest that waits is that far behind.

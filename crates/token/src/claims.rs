@@ -92,6 +92,9 @@ pub struct UserPart<'a> {
 /// The claim of a token for continuous access evaluation that names the credential it was issued for, so that the token ends
 /// with it. Our own: Entra keeps that to itself.
 pub const CREDENTIAL_CLAIM: &str = "countersign_key_id";
+/// Our own claim: how often tokens of the client had been ended when this one was issued; not there for never. A resource that
+/// knows of more refuses it.
+pub const GENERATION_CLAIM: &str = "countersign_generation";
 
 /// An access token's claims. Serialise it with [`crate::keys::SigningKey::sign`].
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +118,8 @@ pub struct AccessToken<'a> {
     /// The token is for continuous access evaluation, `xms_cc`, and comes of this credential if of any:
     /// [`CREDENTIAL_CLAIM`].
     pub cae: Option<Option<&'a str>>,
+    /// [`GENERATION_CLAIM`].
+    pub generation: u64,
     /// When it is issued. `iat` and `nbf` are 5 minutes earlier.
     pub issued_at: Timestamp,
     /// Seconds since 1970 that `iat` and `nbf` are not before: a challenge asked for that. At most the time of issue.
@@ -179,6 +184,9 @@ impl Serialize for AccessToken<'_> {
                 user.oid
             }
         };
+        if self.generation > 0 {
+            map.serialize_entry(GENERATION_CLAIM, &self.generation)?;
+        }
         map.serialize_entry("oid", oid)?;
         map.serialize_entry("rh", &format_args!("1.{}.", self.uti))?;
         if !self.roles.is_empty() {
@@ -293,6 +301,7 @@ mod tests {
             directory_roles: &[],
             proof: ClientProof::Secret,
             cae: None,
+            generation: 0,
             not_before_min: None,
             issued_at: Timestamp(1_780_000_000_900_000),
             lifetime_seconds: 3_599,
@@ -337,6 +346,7 @@ mod tests {
             directory_roles: &wids,
             proof: ClientProof::Assertion,
             cae: Some(Some("key")),
+            generation: 7,
             ..token()
         };
         let claims = serde_json::to_value(token).unwrap();
@@ -349,6 +359,7 @@ mod tests {
         assert_eq!(claims["wids"], json!(["role"]));
         assert_eq!(claims["xms_cc"], json!(["cp1"]));
         assert_eq!(claims[CREDENTIAL_CLAIM], "key");
+        assert_eq!(claims[GENERATION_CLAIM], 7);
         assert!(claims.get("appid").is_none());
     }
 

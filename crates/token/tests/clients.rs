@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use countersign_model::client::{
-    Client, ClientApplication, ClientCertificate, ClientSecret, FederatedCredential,
+    Client, ClientApplication, ClientCertificate, ClientSecret, Ended, FederatedCredential,
 };
 use countersign_model::time::{DAY, HOUR, SECOND, Timestamp};
 use countersign_token::assertion::{Authentication, Context, authenticate, waste_time};
@@ -96,8 +96,7 @@ fn client() -> Client {
             tenant_id: "tenant".to_owned(),
             is_disabled: false,
             is_public: false,
-            disabled: None,
-            removed_credentials: Vec::new(),
+            ended: Ended::default(),
             one_time_assertions: false,
             is_single_tenant: true,
             redirect_uris: Vec::new(),

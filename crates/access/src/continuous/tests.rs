@@ -11,24 +11,20 @@ use crate::snapshot::Snapshot;
 const GRAPH: Uuid = Uuid::from_u128(0x0000_0003_0000_0000_c000_0000_0000_0000);
 const PAYROLL: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
-const SECRET: Uuid = Uuid::from_u128(3);
 /// The middle of a second, at which the token is issued.
 const ISSUED: Timestamp = Timestamp(1_780_000_000 * SECOND + 500_000);
 
-const QUIET: Watermarks<'static> = Watermarks {
-    is_active: true,
-    disabled_at: None,
-    revoked_at: None,
-    policies_changed_at: None,
-    removed_credentials: &[],
-};
+const QUIET: Watermarks =
+    Watermarks { is_active: true, ended: 3, revoked: 2, revoked_at: None, policies_changed_at: None };
 
+/// Issued after three disablings and two revocations.
 fn token(is_cae: bool) -> TokenFacts {
     TokenFacts {
         issued_at: ISSUED,
         expires_at: ISSUED.plus(24 * 3_600 * SECOND),
         is_cae,
-        key_id: Some(SECRET),
+        generation: QUIET.generation(is_cae),
+        is_credential_gone: false,
     }
 }
 
@@ -58,7 +54,7 @@ fn away_from_office() -> Json {
 
 fn decision(
     token: &TokenFacts,
-    watermarks: &Watermarks<'_>,
+    watermarks: &Watermarks,
     snapshot: &Snapshot,
     risk: Risk,
     address: &str,
@@ -79,7 +75,7 @@ fn decision(
 }
 
 /// From the office, at no risk.
-fn check(token: &TokenFacts, watermarks: &Watermarks<'_>, snapshot: &Snapshot) -> Decision {
+fn check(token: &TokenFacts, watermarks: &Watermarks, snapshot: &Snapshot) -> Decision {
     decision(token, watermarks, snapshot, Risk::Level(RiskLevel::None), "198.51.100.10")
 }
 
@@ -101,51 +97,53 @@ fn a_token_holds_as_long_as_nothing_happens() {
 }
 
 #[test]
-fn before_and_after_within_a_second() {
-    // Each event ends what was issued before it, also in the same second and the same microsecond.
+fn events_end_what_does_not_know_them() {
+    let event = ISSUED.plus(-7 * SECOND);
+    // Times decide nothing: a token that was issued while the event was written down is later than it.
+    let disabled = Watermarks { ended: 4, revoked_at: Some(event), ..QUIET };
+    let revoked = Watermarks { revoked: 3, revoked_at: Some(event), ..QUIET };
+    let nothing = Snapshot::default();
+    assert_eq!(check(&token(true), &disabled, &nothing), challenge(REVOKED, event));
+    assert_eq!(check(&token(true), &revoked, &nothing), challenge(REVOKED, event));
+    for watermarks in [disabled, revoked] {
+        let new = TokenFacts { generation: watermarks.generation(true), ..token(true) };
+        assert_eq!(check(&new, &watermarks, &nothing), Decision::Accept);
+    }
+    // A node that hears late of what a token knows already takes it.
+    let ahead = TokenFacts { generation: QUIET.generation(true) + 1, ..token(true) };
+    assert_eq!(check(&ahead, &QUIET, &nothing), Decision::Accept);
+    // Where nobody knows when it was, the client asks for what is newer than its token.
+    let unknown = Watermarks { revoked: 3, ..QUIET };
+    assert_eq!(check(&token(true), &unknown, &nothing), challenge(REVOKED, ISSUED));
+}
+
+#[test]
+fn before_and_after_a_change_of_policies() {
     let concerned = policies(&[PAYROLL], "enabled", &away_from_office());
     for (by, is_over) in [(-SECOND, false), (-1, false), (0, true), (1, true), (SECOND, true)] {
         let event = ISSUED.plus(by);
-        let removed = [(OTHER, ISSUED.plus(9 * SECOND)), (SECRET, event)];
-        for (watermarks, code) in [
-            (Watermarks { disabled_at: Some(event), ..QUIET }, REVOKED),
-            (Watermarks { revoked_at: Some(event), ..QUIET }, REVOKED),
-            (Watermarks { removed_credentials: &removed, ..QUIET }, REVOKED),
-            (Watermarks { policies_changed_at: Some(event), ..QUIET }, OUTDATED),
-        ] {
-            let expected = if is_over { challenge(code, event) } else { Decision::Accept };
-            assert_eq!(check(&token(true), &watermarks, &concerned), expected, "{by} µs, {watermarks:?}");
-        }
+        let changed = Watermarks { policies_changed_at: Some(event), ..QUIET };
+        let expected = if is_over { challenge(OUTDATED, event) } else { Decision::Accept };
+        assert_eq!(check(&token(true), &changed, &concerned), expected, "{by} µs");
     }
 }
 
 #[test]
-fn only_the_tokens_of_the_credential_that_was_removed() {
-    let later = ISSUED.plus(SECOND);
-    let of_another = Watermarks { removed_credentials: &[(OTHER, later)], ..QUIET };
-    assert_eq!(check(&token(true), &of_another, &Snapshot::default()), Decision::Accept);
-    let without = TokenFacts { key_id: None, ..token(true) };
-    let removed = Watermarks { removed_credentials: &[(SECRET, later)], ..QUIET };
-    assert_eq!(check(&without, &removed, &Snapshot::default()), Decision::Accept);
-}
-
-#[test]
-fn the_latest_event_is_told() {
-    let (first, second) = (ISSUED.plus(2 * SECOND), ISSUED.plus(5 * SECOND));
-    for (disabled_at, revoked_at) in [(first, second), (second, first)] {
-        let watermarks = Watermarks { disabled_at: Some(disabled_at), revoked_at: Some(revoked_at), ..QUIET };
-        assert_eq!(check(&token(true), &watermarks, &Snapshot::default()), challenge(REVOKED, second));
-    }
+fn the_tokens_of_a_credential_end_with_it() {
+    let removed = Watermarks { revoked_at: Some(ISSUED.plus(SECOND)), ..QUIET };
+    let gone = TokenFacts { is_credential_gone: true, ..token(true) };
+    assert_eq!(check(&gone, &removed, &Snapshot::default()), challenge(REVOKED, ISSUED.plus(SECOND)));
+    assert_eq!(check(&token(true), &removed, &Snapshot::default()), Decision::Accept);
 }
 
 #[test]
 fn who_is_not_active_has_no_good_token() {
-    // Also a token that is newer than the event, and where nobody knows when it was.
-    for disabled_at in [None, Some(ISSUED.plus(-SECOND))] {
-        let watermarks = Watermarks { is_active: false, disabled_at, ..QUIET };
+    // Also a token that knows of the event, and where nobody knows when it was.
+    for revoked_at in [None, Some(ISSUED.plus(-SECOND))] {
+        let watermarks = Watermarks { is_active: false, revoked_at, ..QUIET };
         assert_eq!(
             check(&token(true), &watermarks, &Snapshot::default()),
-            challenge(REVOKED, disabled_at.unwrap_or(ISSUED))
+            challenge(REVOKED, revoked_at.unwrap_or(ISSUED))
         );
         assert_eq!(check(&token(false), &watermarks, &Snapshot::default()), Decision::Refuse);
     }
@@ -155,15 +153,14 @@ fn who_is_not_active_has_no_good_token() {
 fn a_client_that_cannot_be_told_is_cut_off_with_its_principal_and_for_nothing_else() {
     let later = Some(ISSUED.plus(SECOND));
     let block = policies(&[PAYROLL], "enabled", &json!({}));
-    let removed = [(SECRET, ISSUED.plus(SECOND))];
-    let everything =
-        Watermarks { revoked_at: later, policies_changed_at: later, removed_credentials: &removed, ..QUIET };
-    assert_eq!(check(&token(false), &everything, &block), Decision::Accept);
-    let disabled = Watermarks { disabled_at: later, ..QUIET };
+    let everything = Watermarks { revoked: 9, revoked_at: later, policies_changed_at: later, ..QUIET };
+    let gone = TokenFacts { is_credential_gone: true, ..token(false) };
+    assert_eq!(check(&gone, &everything, &block), Decision::Accept);
+    let disabled = Watermarks { ended: 4, revoked_at: later, ..QUIET };
     assert_eq!(check(&token(false), &disabled, &block), Decision::Refuse);
-    let before = Watermarks { disabled_at: Some(ISSUED.plus(-1)), ..QUIET };
+    let after = TokenFacts { generation: 4, ..token(false) };
     assert_eq!(
-        check(&token(false), &before, &block),
+        check(&after, &disabled, &block),
         Decision::Accept,
         "it was issued after the principal came back"
     );
@@ -210,7 +207,7 @@ fn revocation_is_told_before_policies_and_these_before_the_place() {
     let at = |watermarks| {
         decision(&token(true), &watermarks, &snapshot, Risk::Level(RiskLevel::None), "203.0.113.77")
     };
-    let both = Watermarks { revoked_at: Some(first), policies_changed_at: Some(second), ..QUIET };
+    let both = Watermarks { revoked: 3, revoked_at: Some(first), policies_changed_at: Some(second), ..QUIET };
     assert_eq!(at(both), challenge(REVOKED, first));
     assert_eq!(at(Watermarks { policies_changed_at: Some(second), ..QUIET }), challenge(OUTDATED, second));
 }

@@ -8,13 +8,13 @@ use countersign_access::continuous::{self, Challenge, Decision, TokenFacts, Wate
 use countersign_access::evaluate::{Risk, SignIn};
 use countersign_access::principal::{Attributes, Principal, Scope};
 use countersign_access::snapshot::Snapshot;
-use countersign_model::client::{Client, ClientPrincipal};
+use countersign_model::client::{Client, ClientPrincipal, Ended};
 use countersign_model::risk::RiskLevel;
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_odata::error::ODataError;
 use countersign_store::entity::{SERVICE_PRINCIPAL, USER};
 use countersign_store::{StoreError, Tenant, TenantScope};
-use countersign_token::claims::{self, CREDENTIAL_CLAIM};
+use countersign_token::claims::{self, CREDENTIAL_CLAIM, GENERATION_CLAIM};
 use countersign_token::jwt::{Claims, Unverified};
 use countersign_token::resource;
 use uuid::Uuid;
@@ -49,6 +49,7 @@ pub(crate) async fn authenticate(
         let app_id = claims.app_id.as_deref().unwrap_or_default();
         let client = server.store.client(&scope, app_id).await.map_err(unavailable)?;
         let client = client.ok_or_else(|| invalid("The client is not in the tenant."))?;
+        check_client_of_person(&client, &claims)?;
         (client, Box::pin(person(server, &scope, claims)).await?)
     };
     Ok(Caller {
@@ -112,6 +113,11 @@ pub(crate) async fn application(
     let scope = server.store.scope(tenant);
     let app_id = claims.app_id.as_deref().unwrap_or_default();
     let client = server.store.client(&scope, app_id).await.map_err(unavailable)?;
+    // A service principal that was made anew is another one, and inherits nothing.
+    let is_meant = |principal: &ClientPrincipal| {
+        claims.oid.as_deref().is_some_and(|oid| principal.id.eq_ignore_ascii_case(oid))
+    };
+    let client = client.filter(|client| client.principal.as_ref().is_none_or(is_meant));
     continuous(server, tenant, client.as_deref(), claims, at).await?;
     let client = client.ok_or_else(|| invalid("The client is not in the tenant."))?;
     let principal = client.principal.as_ref().filter(|principal| is_active(principal));
@@ -121,8 +127,27 @@ pub(crate) async fn application(
     Ok((client, principal_id))
 }
 
+/// A person's token ends with the application that holds it.
+fn check_client_of_person(client: &Client, claims: &Claims) -> Result<(), ODataError> {
+    if is_client_active(client) && generation(claims) >= client.generation(false) {
+        return Ok(());
+    }
+    Err(invalid("The application is disabled or deleted, or the token is older than that."))
+}
+
 fn is_active(principal: &ClientPrincipal) -> bool {
     principal.account_enabled && !principal.is_disabled && !principal.is_disabled_by_microsoft
+}
+
+/// Whether a client may have tokens: its service principal is there, and neither it nor its registration is disabled.
+fn is_client_active(client: &Client) -> bool {
+    client.principal.as_ref().is_some_and(is_active)
+        && client.application.as_ref().is_none_or(|application| !application.is_disabled)
+}
+
+/// How often tokens of the client had ended when this one was issued.
+fn generation(claims: &Claims) -> u64 {
+    claims.all.get(GENERATION_CLAIM).and_then(serde_json::Value::as_u64).unwrap_or_default()
 }
 
 /// Continuous access evaluation: whether the token of an application is still good, whatever it says itself.
@@ -139,35 +164,27 @@ async fn continuous(
         ODataError::unavailable()
     })?;
     let principal = client.and_then(|client| client.principal.as_ref());
-    let application = client.and_then(|client| client.application.as_ref());
     let issued = claims.uti.as_deref().and_then(claims::request_of_uti).and_then(|id| ids::time_of(&id));
+    let key_id = claims.all.get(CREDENTIAL_CLAIM).and_then(serde_json::Value::as_str);
+    let is_cae = claims.xms_cc.iter().any(|capability| capability.eq_ignore_ascii_case("cp1"));
     let token = TokenFacts {
         // A token of before it was told to the microsecond: the earliest that its second allows.
         issued_at: issued.or(claims.iat).unwrap_or(Timestamp(0)),
         expires_at: claims.exp.unwrap_or(Timestamp(0)).plus(LEEWAY),
-        is_cae: claims.xms_cc.iter().any(|capability| capability.eq_ignore_ascii_case("cp1")),
-        key_id: claims.all.get(CREDENTIAL_CLAIM).and_then(|id| id.as_str()?.parse().ok()),
+        is_cae,
+        generation: generation(claims),
+        is_credential_gone: key_id.is_some_and(|id| client.is_none_or(|client| !client.has_credential(id))),
     };
     let deleted = match principal {
         Some(_) => None,
         None => deleted_at(server, &scope, claims).await?,
     };
-    let removed: Vec<(Uuid, Timestamp)> = principal
-        .iter()
-        .flat_map(|principal| &principal.removed_credentials)
-        .chain(application.iter().flat_map(|application| &application.removed_credentials))
-        .copied()
-        .collect();
     let watermarks = Watermarks {
-        is_active: principal.is_some_and(is_active)
-            && application.is_none_or(|application| !application.is_disabled),
-        disabled_at: principal
-            .and_then(|principal| principal.disabled)
-            .max(application.and_then(|application| application.disabled))
-            .max(deleted),
-        revoked_at: principal.and_then(|principal| principal.revoked),
+        is_active: client.is_some_and(is_client_active),
+        ended: client.map_or(0, |client| client.generation(false)),
+        revoked: client.map_or(0, |client| client.generation(true) - client.generation(false)),
+        revoked_at: client.and_then(|client| ended_at(client, key_id)).max(deleted),
         policies_changed_at: policies.changed,
-        removed_credentials: &removed,
     };
     // Where nobody knows it, policies about places hold: `All` is everywhere.
     let address = at.ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
@@ -199,6 +216,16 @@ async fn continuous(
             Err(ODataError::invalid_token(text).into())
         }
     }
+}
+
+/// When tokens of a client last ended, or those of one of its credentials.
+fn ended_at(client: &Client, key_id: Option<&str>) -> Option<Timestamp> {
+    let key_id: Option<Uuid> = key_id.and_then(|id| id.parse().ok());
+    let removed = |ended: &Ended| {
+        let own = ended.removed_credentials.iter().filter(|(id, _)| Some(*id) == key_id);
+        own.map(|(_, at)| *at).max()
+    };
+    client.ended().filter_map(|ended| ended.disabled.max(ended.revoked).max(removed(ended))).max()
 }
 
 /// When the service principal of a token was deleted, as long as it can be restored.

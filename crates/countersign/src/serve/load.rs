@@ -125,7 +125,8 @@ async fn load_principal(
     record.body.insert("riskDetail".into(), "none".into());
     record.body.insert("riskLastUpdatedDateTime".into(), risk.updated.to_string().into());
     let record: Record = scoped.update(&RISKY_SERVICE_PRINCIPAL, record).await?;
-    let ended = end_tokens(scoped, policies, &record.id, known.level, &risk, clock::now()).await?;
+    let ended =
+        end_tokens(scoped, policies, &record.id, (known.level, known.state), &risk, clock::now()).await?;
     tell(scoped, &record.id, (known.level, &risk), &fresh, ended)?;
     let mut types: Vec<String> =
         fresh.iter().map(|finding| finding.risk_event_type.as_str().to_owned()).collect();

@@ -332,6 +332,7 @@ pub(crate) async fn app_only(
         directory_roles: &principal.directory_roles,
         proof: attempt.proof,
         cae: is_cae.then(|| attempt.credential.key_id()),
+        generation: client.generation(is_cae),
         issued_at: call.now,
         not_before_min: claims.nbf,
         lifetime_seconds,

@@ -298,10 +298,10 @@ async fn change(
         credentials::forget_removed(scoped, &before, &record).await?;
         credentials::audit_change(call, scoped, holder, &before, &record).await?;
     }
+    told::changed(scoped, holder, &before, &record, &call.cause()).await.map_err(failed)?;
     let properties = changed_properties(&before, &record.body);
     match holder {
         Holder::Application => {
-            told::application_changed(scoped, &before, &record, &call.cause()).await.map_err(failed)?;
             if !properties.is_empty() {
                 let targets = vec![target_of("Application", &record, properties)];
                 audit::write(call, scoped, Change::application("Update application", "Update", targets))
@@ -311,7 +311,6 @@ async fn change(
             claim_names(scoped, &record).await?;
         }
         Holder::ServicePrincipal => {
-            told::principal_changed(scoped, &before, &record, &call.cause()).await.map_err(failed)?;
             if !properties.is_empty() {
                 let targets = vec![target_of("ServicePrincipal", &record, properties)];
                 audit::write(

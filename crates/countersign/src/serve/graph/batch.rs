@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::call::{Answer, Caller};
 use super::{Request, body, dispatch};
-use crate::serve::{Server, ids};
+use crate::serve::{Server, bearer, clock, ids};
 
 /// Calls of one batch.
 const CALLS_MAX: usize = 20;
@@ -39,7 +39,8 @@ pub(crate) async fn run(
     let mut done: HashMap<String, u16> = HashMap::new();
     let mut responses = Vec::with_capacity(items.len());
     for item in items {
-        let request_id = ids::ordered(request.now).map_err(super::call::internal)?.to_string();
+        let now = clock::now();
+        let request_id = ids::ordered(now).map_err(super::call::internal)?.to_string();
         let inner = Request {
             method: &item.method,
             version: item.version,
@@ -48,20 +49,32 @@ pub(crate) async fn run(
             headers: &item.headers,
             body: &item.body,
             base: request.base,
-            now: request.now,
+            now,
             request_id: &request_id,
         };
         let failed = item.depends_on.iter().find(|id| done.get(*id).is_none_or(|status| *status >= 400));
         let outcome = match failed {
             Some(id) => Err(ODataError::failed_dependency(id)),
             None if !server.limits.allows_graph(&caller.app_id) => Err(ODataError::too_many_requests()),
-            None => Box::pin(dispatch(server, caller, &inner)).await,
+            None => again(server, caller, request, &inner).await,
         };
         let (status, headers, body) = part(&inner, outcome);
         done.insert(item.id.clone(), status);
         responses.push(json!({ "id": item.id, "status": status, "headers": headers, "body": body }));
     }
     Ok(Answer::ok(json!({ "responses": responses })))
+}
+
+/// One part, by a caller who is asked again: what came before may have taken away what this one needs.
+async fn again(
+    server: &Server,
+    caller: &Caller,
+    whole: &Request<'_>,
+    part: &Request<'_>,
+) -> Result<Answer, ODataError> {
+    let caller = Box::pin(bearer::authenticate(server, whole.headers, caller.ip, part.now)).await;
+    let caller = caller.map_err(|refused| refused.error)?;
+    Box::pin(dispatch(server, &caller, part)).await
 }
 
 fn part(request: &Request<'_>, outcome: Result<Answer, ODataError>) -> (u16, Json, Json) {

@@ -359,11 +359,7 @@ async fn tell_change(
     let is_own = after.text("appId") == Some(&call.caller.app_id);
     let by = if is_own { InitiatingEntity::User } else { InitiatingEntity::Admin };
     let cause = Cause { by, ..call.cause() };
-    match holder {
-        Holder::Application => told::application_changed(scoped, before, after, &cause).await,
-        Holder::ServicePrincipal => told::principal_changed(scoped, before, after, &cause).await,
-    }
-    .map_err(failed)
+    told::changed(scoped, holder, before, after, &cause).await.map_err(failed)
 }
 
 /// The audit record of changed credentials. Service principals have two operations, applications have one.

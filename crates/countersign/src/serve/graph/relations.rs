@@ -2,6 +2,7 @@
 
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
+use countersign_signals::signal::Signal;
 use countersign_store::entity::{
     APP_ROLE_ASSIGNMENT, FEDERATED_IDENTITY_CREDENTIAL, OAUTH2_PERMISSION_GRANT, ROLE_ASSIGNMENT,
     SERVICE_PRINCIPAL, USER,
@@ -13,7 +14,7 @@ use super::applications::created;
 use super::audit::{self, Change, modified, target, target_of};
 use super::call::{Answer, Call, failed, internal};
 use super::routes::{ASSIGNMENTS, Area, Collection, FEDERATED, GRANTS, Holder, SERVICE_PRINCIPALS};
-use super::{body, collections, roles};
+use super::{body, collections, risk, roles};
 use crate::serve::directory::{self, DEFAULT_APP_ROLE_ID};
 use crate::serve::signals::told;
 use crate::serve::{ids, watermarks};
@@ -220,10 +221,23 @@ pub(crate) async fn update_federated(call: &Call<'_>, holder: Holder) -> Result<
     if given.get("name").is_some_and(|name| credential.body.get("name") != Some(name)) {
         return Err(ODataError::request_bad_request("Property 'name' cannot be changed."));
     }
+    let trusted = |body: &Map<String, Json>| {
+        ["issuer", "subject", "audiences", "claimsMatchingExpression"].map(|name| body.get(name).cloned())
+    };
+    let before = trusted(&credential.body);
     directory::merge(&mut credential.body, given);
     check_federated(&credential.body)?;
     check_unique(&existing, &credential.body, Some(&credential.id))?;
+    let is_exchanged = before != trusted(&credential.body);
     scoped.update(&FEDERATED_IDENTITY_CREDENTIAL, credential).await.map_err(failed)?;
+    let mut record = record;
+    if is_exchanged {
+        // Another is trusted under the same id: who was trusted before has tokens, too.
+        let before = record.body.clone();
+        watermarks::revoke(&mut record.body, call.now);
+        record = scoped.update(holder.set(), record).await.map_err(failed)?;
+        told::changed(&mut scoped, holder, &before, &record, &call.cause()).await.map_err(failed)?;
+    }
     audit_federated(call, &mut scoped, holder, &record, existing).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)
@@ -432,6 +446,10 @@ pub(crate) async fn delete_assignment(
         audit_assignment(call, &mut scoped, (&principal, "ServicePrincipal"), &resource, &role, false)
             .await?;
         told::roles_changed(call, &mut scoped, &principal, &resource).await?;
+        // What was taken away must not be had for another day.
+        if risk::revoke(&mut scoped, &principal.id, call.now).await.map_err(failed)? {
+            told::tell(&mut scoped, &principal.id, [Signal::Revoked], &call.cause());
+        }
     }
     scoped.commit().await.map_err(failed)?;
     Ok(Answer::Empty)

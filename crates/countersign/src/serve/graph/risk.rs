@@ -121,7 +121,13 @@ async fn apply(
     let before = (risk.level, risk.state, risk.detail);
     risk.apply(&event, call.now);
     if before == (risk.level, risk.state, risk.detail) {
-        // Clients repeat requests whose answer was lost; the second one changes nothing.
+        // Clients repeat requests whose answer was lost; the second one changes nothing of the risk. Who confirms once more wants
+        // to be sure that what was issued meanwhile is over.
+        if decision == Decision::ConfirmCompromised
+            && revoke(scoped, &risky.id, call.now).await.map_err(failed)?
+        {
+            told::tell(scoped, &risky.id, [Signal::Revoked], &call.cause());
+        }
         return Ok(());
     }
     let mut risky = risky;
@@ -132,7 +138,7 @@ async fn apply(
     let risky = scoped.update(&RISKY_SERVICE_PRINCIPAL, risky).await.map_err(failed)?;
 
     let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
-    end_tokens(scoped, &policies, &risky.id, before.0, &risk, call.now).await.map_err(failed)?;
+    end_tokens(scoped, &policies, &risky.id, (before.0, before.1), &risk, call.now).await.map_err(failed)?;
     let signal = match decision {
         Decision::ConfirmCompromised => Signal::Confirmed { previous: before.0 },
         Decision::Dismiss => Signal::Dismissed { previous: before.0 },
@@ -177,18 +183,20 @@ async fn apply(
     Ok(())
 }
 
-/// Ends the tokens of a principal whose risk became high, or one that an enabled policy is about; whether it did.
+/// Ends the tokens of a principal whose risk became high, or one that an enabled policy is about, or is confirmed; whether it
+/// did.
 pub(crate) async fn end_tokens(
     scoped: &mut Scoped,
     policies: &TenantPolicies,
     id: &str,
-    before: RiskLevel,
+    (level, state): (RiskLevel, RiskState),
     risk: &Risk,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let counts = matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised);
     let matters = risk.level == RiskLevel::High || policies.snapshot.is_level_enforced(risk.level);
-    if !counts || !matters || risk.level == before {
+    let is_confirmed = risk.state == RiskState::ConfirmedCompromised && state != risk.state;
+    if !counts || !matters || (risk.level == level && !is_confirmed) {
         return Ok(false);
     }
     revoke(scoped, id, now).await

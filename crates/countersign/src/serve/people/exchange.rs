@@ -289,6 +289,7 @@ async fn issue(
         directory_roles: roles,
         proof: attempt.proof,
         cae: None,
+        generation: client.generation(false),
         not_before_min: None,
         issued_at: call.now,
         lifetime_seconds,

@@ -338,7 +338,9 @@ impl News<'_> {
         let reason = Some(self.finding.risk_event_type);
         let changed = Signal::RiskChanged { previous: before.level, current: after.level, reason };
         told::tell(scoped, &principal.id, [changed], &cause);
-        if risk::end_tokens(scoped, policies, &principal.id, before.level, after, self.now).await? {
+        if risk::end_tokens(scoped, policies, &principal.id, (before.level, before.state), after, self.now)
+            .await?
+        {
             told::tell(scoped, &principal.id, [Signal::Revoked], &cause);
         }
         Ok(())

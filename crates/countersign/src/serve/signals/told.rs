@@ -5,9 +5,10 @@ use countersign_odata::error::ODataError;
 use countersign_signals::event::InitiatingEntity;
 use countersign_signals::signal::{Credential, CredentialKind, Occurrence, Signal};
 use countersign_store::entity::{APP_ROLE_ASSIGNMENT, APPLICATION, SERVICE_PRINCIPAL};
-use countersign_store::{Listing, REVOKED, Record, Scoped, StoreError};
+use countersign_store::{Listing, REVOCATIONS, Record, Scoped, StoreError};
 use serde_json::{Map, Value as Json};
 
+use crate::serve::graph::routes::Holder;
 use crate::serve::graph::{Call, failed};
 use crate::serve::watermarks::is_active;
 
@@ -48,8 +49,22 @@ pub(crate) fn tell(
     }
 }
 
+/// Says what a change of either means.
+pub(crate) async fn changed(
+    scoped: &mut Scoped,
+    holder: Holder,
+    before: &Map<String, Json>,
+    after: &Record,
+    cause: &Cause<'_>,
+) -> Result<(), StoreError> {
+    match holder {
+        Holder::Application => application_changed(scoped, before, after, cause).await,
+        Holder::ServicePrincipal => principal_changed(scoped, before, after, cause).await,
+    }
+}
+
 /// Says what a change of a service principal means.
-pub(crate) async fn principal_changed(
+async fn principal_changed(
     scoped: &mut Scoped,
     before: &Map<String, Json>,
     after: &Record,
@@ -69,7 +84,7 @@ pub(crate) async fn principal_changed(
 }
 
 /// Says what a change of an application means for its service principals, here and in other tenants.
-pub(crate) async fn application_changed(
+async fn application_changed(
     scoped: &mut Scoped,
     before: &Map<String, Json>,
     after: &Record,
@@ -146,8 +161,8 @@ fn differences(before: &Map<String, Json>, after: &Map<String, Json>) -> Vec<Sig
     signals.extend(removed.cloned().map(Signal::CredentialRemoved));
     let added = new.iter().filter(|credential| !is_among(&old, credential));
     signals.extend(added.cloned().map(Signal::CredentialAdded));
-    let revoked = |body: &Map<String, Json>| body.get(REVOKED).and_then(Json::as_i64);
-    if revoked(after) > revoked(before) {
+    let revocations = |body: &Map<String, Json>| body.get(REVOCATIONS).and_then(Json::as_u64);
+    if revocations(after) > revocations(before) {
         signals.push(Signal::Revoked);
     }
     signals
@@ -211,8 +226,8 @@ mod tests {
                 json!({"keyCredentials": [{"keyId": one, "displayName": "renamed"}]}),
                 vec![],
             ),
-            (json!({}), json!({ REVOKED: 5 }), vec![Signal::Revoked]),
-            (json!({ REVOKED: 5 }), json!({ REVOKED: 5 }), vec![]),
+            (json!({}), json!({ REVOCATIONS: 1 }), vec![Signal::Revoked]),
+            (json!({ REVOCATIONS: 1 }), json!({ REVOCATIONS: 1 }), vec![]),
         ] {
             assert_eq!(between(&before, &after), expected, "{before} {after}");
         }
