@@ -7,9 +7,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -30,7 +29,7 @@ from support.graph import Workload, grant
 from support.keys import ASSERTION_TYPE, Key
 from support.people import Authorization, Browser, Person, new_person, refresh
 from support.refusals import assert_refused
-from support.server import Server, Tenant, own_server
+from support.server import Server, Tenant, another_node, own_server
 from support.tokens import claims, form, header
 
 SOON = 1.0  # seconds until a node must know what another was told
@@ -41,22 +40,6 @@ def database(database: str) -> str:
     if database != "postgres":
         pytest.skip("SQLite is for one node")
     return database
-
-
-@contextmanager
-def another_node(first: Server) -> Iterator[Server]:
-    """A server with a copy of the folder, and so of the master key, on the same database."""
-    folder = first.folder / "another"
-    folder.mkdir()
-    shutil.copytree(first.data, folder / "data")
-    node = Server(folder, first.database, tenants=first.tenants, ca=first.ca, configuration=first.configuration)
-    node.issuers_ca.write_bytes(first.issuers_ca.read_bytes())
-    try:
-        yield node
-    finally:
-        if node.process is not None:
-            node.stop()
-        shutil.rmtree(folder)
 
 
 @dataclass

@@ -5,6 +5,7 @@ stand in docs/shared-signals.md. Tests ask the metadata where things are.
 """
 
 import asyncio
+import base64
 import signal
 import time
 import uuid
@@ -19,7 +20,7 @@ from msgraph.generated.applications.item.remove_password.remove_password_post_re
 from msgraph.generated.models.service_principal import ServicePrincipal
 
 from support import graph as graphs
-from support.access import grant, opened, own_setting
+from support.access import LOCATIONS, REPORT_ONLY, grant, ip_location, opened, own_setting
 from support.graph import Workload
 from support.keys import Authority, Key
 from support.receiver import (
@@ -400,8 +401,45 @@ async def granting(signals: Signals, workload: Workload) -> list[Expected]:
     return [Expected(TOKEN_CLAIMS_CHANGE, {"claims": {"roles": ["Application.Read.All"]}})]
 
 
+async def taking_a_permission_away(signals: Signals, workload: Workload) -> list[Expected]:
+    """What it had must not be good for another day."""
+    await grant(signals.setting.graph, workload, "Application.Read.All")
+    principal = signals.setting.graph.service_principals.by_service_principal_id(workload.service_principal_id)
+    [assignment] = (await principal.app_role_assignments.get()).value
+    await principal.app_role_assignments.by_app_role_assignment_id(assignment.id).delete()
+    return [Expected(TOKEN_CLAIMS_CHANGE, {"claims": {"roles": []}}), Expected(SESSION_REVOKED, {"generation": 1})]
+
+
+async def exchanging_a_key(signals: Signals, workload: Workload) -> list[Expected]:
+    """Another certificate under the same id."""
+    [made] = await graphs.set_certificates(signals.setting.graph, workload.object_id, Key("payroll"))
+    other = {
+        "type": "AsymmetricX509Cert", "usage": "Verify", "keyId": str(made.key_id),
+        "key": base64.b64encode(Key("another").der).decode(),
+    }
+    response = await signals.setting.http.patch(
+        f"/v1.0/applications/{workload.object_id}", json={"keyCredentials": [other]}
+    )
+    assert response.status_code == 204, response.text
+    return [Expected(SESSION_REVOKED, {"generation": 1})]
+
+
+async def a_policy(signals: Signals, workload: Workload) -> list[Expected]:
+    """In force: it may block anything, and who receives cannot know it."""
+    await signals.setting.block(workload.service_principal_id, risk=["high"])
+    return [Expected(SESSION_REVOKED, {"initiating_entity": "policy"})]
+
+
+async def deactivating_the_application(signals: Signals, workload: Workload) -> list[Expected]:
+    response = await signals.setting.http.patch(
+        f"/beta/applications/{workload.object_id}", json={"isDisabled": True}
+    )
+    assert response.status_code == 204, response.text
+    return [Expected(ACCOUNT_DISABLED, {"generation": 1}), Expected(SESSION_REVOKED, {"generation": 1})]
+
+
 ACTIONS: list[Action] = [
-    disabling, enabling, deleting, deleting_the_application, deleting_for_ever, restoring, confirming, dismissing,
+    taking_a_permission_away, exchanging_a_key, a_policy, deactivating_the_application, disabling, enabling, deleting, deleting_the_application, deleting_for_ever, restoring, confirming, dismissing,
     adding_a_secret, removing_a_secret, adding_a_certificate, removing_a_certificate, granting,
 ]
 
@@ -429,6 +467,65 @@ async def test_what_happens_is_told(signals: Signals, workload: Workload, action
     assert len({event.claims["txn"] for event in found()}) == 1, "one cause, one `txn`"
     jtis = [event.jti for event in stream.events()]
     assert len(set(jtis)) == len(jtis)
+
+
+async def test_policies_tell_whom_they_are_about(signals: Signals, workload: Workload):
+    """And nobody else; also when a location changes that one of them rests on. Report-only tells nobody."""
+    setting, stream = signals.setting, await signals.stream(SESSION_REVOKED, ACCOUNT_DISABLED)
+    other = await setting.workload("other")
+    location = await setting.create(ip_location("198.51.100.0/24"), LOCATIONS)
+    id = await setting.block(workload.service_principal_id, locations=[location["id"]], state=REPORT_ONLY)
+    await setting.change(id, {"state": "enabled"})
+    await stream.wait(lambda: len(stream.about(workload.service_principal_id)) == 1)
+    await setting.change(location["id"], ip_location("198.51.100.0/25", name=location["displayName"]), LOCATIONS)
+    await stream.wait(lambda: len(stream.about(workload.service_principal_id)) == 2)
+    await setting.change(id, {"state": "disabled"})
+    await disable(signals, other)
+    await stream.expect(other.service_principal_id, ACCOUNT_DISABLED, SESSION_REVOKED)
+    assert len(stream.about(workload.service_principal_id)) == 2
+    assert [one.payload["initiating_entity"] for one in stream.about(other.service_principal_id)] == ["admin", "admin"]
+
+
+async def test_service_principals_elsewhere_are_told_of_their_application(signals: Signals):
+    """Each tenant tells its own receivers of its own service principal."""
+    setting, server = signals.setting, signals.setting.server
+    shared = await setting.workload("shared", sign_in_audience="AzureADMultipleOrgs")
+    async with opened(server, server.fabrikam) as there, signalling(there) as theirs:
+        principal = await there.graph.service_principals.post(ServicePrincipal(app_id=shared.app_id))
+        here, stream = await signals.stream(), await theirs.stream()
+        try:
+            made = await graphs.new_secret(setting.graph, shared.object_id)
+            await stream.expect(principal.id, CREDENTIAL_CHANGE)
+            [event] = stream.about(principal.id, CREDENTIAL_CHANGE)
+            assert event.payload["key_id"] == str(made.key_id)
+            assert event.subject["tenant"]["id"] == server.fabrikam.id
+            await setting.graph.applications.by_application_id(shared.object_id).delete()
+            await stream.expect(principal.id, ACCOUNT_DISABLED, SESSION_REVOKED)
+            await here.expect(shared.service_principal_id, ACCOUNT_DISABLED, SESSION_REVOKED)
+            assert here.about(principal.id) == stream.about(shared.service_principal_id) == []
+            items = setting.graph.directory.deleted_items
+            await items.by_directory_object_id(shared.object_id).restore.post()
+            await stream.expect(principal.id, ACCOUNT_ENABLED)
+        finally:
+            await theirs.end()
+
+
+async def test_an_application_that_rolls_its_own_key_is_no_administrator(signals: Signals):
+    """CAEP, section 2: the subject itself is `user`."""
+    setting, stream = signals.setting, await signals.stream(CREDENTIAL_CHANGE)
+    workload = await setting.workload("payroll", "Application.ReadWrite.All")
+    bearer = {"Authorization": f"Bearer {await setting.token(workload)}"}
+    response = await setting.nobody.post(
+        f"/v1.0/applications/{workload.object_id}/addPassword", json={}, headers=bearer
+    )
+    assert response.status_code == 200, response.text
+
+    def own() -> list[Event]:
+        events = stream.about(workload.service_principal_id)
+        return [one for one in events if one.payload["key_id"] == response.json()["keyId"]]
+
+    await stream.wait(lambda: bool(own()))
+    assert own()[0].payload["initiating_entity"] == "user"
 
 
 async def test_the_first_level_has_none_before_it(signals: Signals, workload: Workload):
@@ -570,6 +667,71 @@ async def test_a_stream_that_was_deleted_gets_nothing_more(signals: Signals, wor
     await confirming(signals, workload)
     await other.expect(workload.service_principal_id, RISK_LEVEL_CHANGE, SESSION_REVOKED)
     assert stream.about(workload.service_principal_id) == []
+
+
+# Who receives.
+
+
+def receiver_of(stream: Stream) -> str:
+    """The service principal of a stream's receiver."""
+    return claims(stream.http.headers["Authorization"].split()[1])["oid"]
+
+
+async def test_a_receiver_that_is_disabled_is_told_nothing(signals: Signals, workload: Workload):
+    """It may not have a token, so it may not have an event; what waits comes when it may again."""
+    setting, stream = signals.setting, await signals.stream(ACCOUNT_DISABLED, ACCOUNT_ENABLED)
+    receiver = setting.graph.service_principals.by_service_principal_id(receiver_of(stream))
+    await receiver.patch(ServicePrincipal(account_enabled=False))
+    await disable(signals, workload)
+    await asyncio.sleep(3)
+    assert stream.about(workload.service_principal_id) == []
+    await receiver.patch(ServicePrincipal(account_enabled=True))
+    await stream.expect(workload.service_principal_id, ACCOUNT_DISABLED)
+
+
+async def test_a_poll_that_waits_ends_with_its_receiver(signals: Signals, workload: Workload):
+    setting, stream = signals.setting, await signals.stream(ACCOUNT_DISABLED, poll=True)
+    pending = asyncio.create_task(
+        stream.http.post(stream.document["delivery"]["endpoint_url"], json={"returnImmediately": False})
+    )
+    await asyncio.sleep(0.5)
+    await setting.graph.service_principals.by_service_principal_id(receiver_of(stream)).patch(
+        ServicePrincipal(account_enabled=False)
+    )
+    await disable(signals, workload)
+    assert (await asyncio.wait_for(pending, 10)).status_code == 401
+
+
+async def test_the_stream_of_a_receiver_that_is_gone_is_gone(signals: Signals, workload: Workload):
+    setting, stream = signals.setting, await signals.stream(ACCOUNT_DISABLED)
+    other = await signals.stream(ACCOUNT_DISABLED)
+    id = receiver_of(stream)
+    await setting.graph.service_principals.by_service_principal_id(id).delete()
+    await setting.graph.directory.deleted_items.by_directory_object_id(id).delete()
+    await disable(signals, workload)
+    await other.expect(workload.service_principal_id, ACCOUNT_DISABLED)
+    assert signals.receiver.at(stream.path) == []
+    signals.streams.remove(stream)
+
+
+async def test_a_stream_that_is_fetched_from_now_on(signals: Signals, workload: Workload):
+    """What waited to be pushed is fetched, and nothing is pushed any more."""
+    stream = await signals.stream(ACCOUNT_DISABLED, ACCOUNT_ENABLED)
+    signals.receiver.answer(stream.path, then=failing(500))
+    await disable(signals, workload)
+    await stream.wait(lambda: bool(signals.receiver.at(stream.path)))
+    response = await stream.http.patch(
+        signals.configuration["configuration_endpoint"], json={"stream_id": stream.id, "delivery": {"method": POLL}}
+    )
+    assert response.status_code == 200, response.text
+    stream.document = response.json()
+    await disable(signals, workload, True)
+    await asyncio.sleep(0.5)
+    pushed = len(signals.receiver.at(stream.path))
+    found = await poll_until(stream, lambda found: len(list(filter(own(workload), found))) == 2)
+    assert [one.type for one in filter(own(workload), found)] == [ACCOUNT_DISABLED, ACCOUNT_ENABLED]
+    await asyncio.sleep(3)
+    assert len(signals.receiver.at(stream.path)) == pushed
 
 
 # Push (§6, RFC 8935).

@@ -288,3 +288,19 @@ def serving(kind: str) -> Iterator[Server]:
                 status = server.stop()
                 assert alive, f"the server ended by itself with {status}:\n{server.log_tail()}"
                 assert status == 0, f"the server ended with {status} after SIGTERM:\n{server.log_tail()}"
+
+
+@contextlib.contextmanager
+def another_node(first: Server) -> Iterator[Server]:
+    """A server with a copy of the folder, and so of the master key, on the same database."""
+    folder = first.folder / "another"
+    folder.mkdir()
+    shutil.copytree(first.data, folder / "data")
+    node = Server(folder, first.database, tenants=first.tenants, ca=first.ca, configuration=first.configuration)
+    node.issuers_ca.write_bytes(first.issuers_ca.read_bytes())
+    try:
+        yield node
+    finally:
+        if node.process is not None:
+            node.stop()
+        shutil.rmtree(folder)
