@@ -7,5 +7,6 @@ mod filters;
 mod grants;
 mod journal;
 mod records;
+mod streams;
 mod support;
 mod tenants;
