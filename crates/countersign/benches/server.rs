@@ -7,10 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
-use std::error::Error;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use countersign_model::time::{DAY, Timestamp};
@@ -18,7 +16,9 @@ use countersign_token::keys::{Algorithm, SigningKey};
 use serde_json::Value;
 use tempfile::TempDir;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+mod running;
+
+use running::{Outcome, Server, Times, client, init, serve};
 
 /// Connections of the load, each with one request at a time.
 const CONNECTIONS: usize = 256;
@@ -36,67 +36,6 @@ fn cpu_of(pid: u32) -> Outcome<Duration> {
     // Fields 14 and 15 of proc(5), in hundredths of a second.
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
     Ok(Duration::from_millis(ticks * 10))
-}
-
-/// A process that is ended when it is dropped.
-struct Server {
-    child: Child,
-    base: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(command: &mut Command, address: impl Fn(&str) -> Option<String>) -> Outcome<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        let first = lines.next().ok_or("the server ended before it was ready")??;
-        let base = address(&first).ok_or_else(|| format!("`{first}` is no address"))?;
-        // Read on, so that the pipe never fills.
-        std::thread::spawn(move || for _ in lines {});
-        Ok(Self { child, base })
-    }
-}
-
-fn countersign() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_countersign"))
-}
-
-fn init(data: &Path, algorithm: &str, database: Option<&str>) -> Outcome<Value> {
-    let mut command = countersign();
-    command.args(["init", "--json", "--signing-algorithm", algorithm, "--data"]).arg(data);
-    if let Some(url) = database {
-        command.args(["--database", url]);
-    }
-    let output = command.output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-fn serve(data: &Path, database: Option<&str>) -> Outcome<Server> {
-    let mut command = countersign();
-    // One client asks for all tokens here, which the default limit is there to stop.
-    let config = data.join("countersign.toml");
-    std::fs::write(&config, "[limits]\ntoken_per_client_minute = 100000000\n")?;
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).arg("--config").arg(config);
-    if let Some(url) = database {
-        command.args(["--database", url]);
-    }
-    Server::start(&mut command, |line| {
-        Some(line.strip_prefix("listening on ")?.replace("127.0.0.1", "localhost"))
-    })
-}
-
-fn client(authority: &Path) -> Outcome<reqwest::Client> {
-    let authority = reqwest::Certificate::from_pem(&std::fs::read(authority)?)?;
-    Ok(reqwest::Client::builder().tls_certs_only([authority]).http1_only().build()?)
 }
 
 /// What a load did to a server.
@@ -178,7 +117,7 @@ async fn tokens() -> Outcome<()> {
         let folder = TempDir::new()?;
         let data = folder.path().join("data");
         let created = init(&data, algorithm.name(), None)?;
-        let server = serve(&data, None)?;
+        let server = serve(&data, None, "")?;
         let authority = data.join("ca.pem");
         let text =
             |pointer: &str| created.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -289,15 +228,6 @@ async fn fill(data: &Path, database: Option<&str>, tenant_id: &str) -> Outcome<(
     Ok(())
 }
 
-/// Times of requests, in milliseconds, sorted.
-struct Times(Vec<f64>);
-
-impl Times {
-    fn quantile(&self, part: f64) -> f64 {
-        self.0[((self.0.len() - 1) as f64 * part).round() as usize]
-    }
-}
-
 async fn times_of(client: &reqwest::Client, token: &str, first: &str) -> Outcome<Times> {
     let mut times = Vec::new();
     let mut url = first.to_owned();
@@ -310,8 +240,7 @@ async fn times_of(client: &reqwest::Client, token: &str, first: &str) -> Outcome
         // The pages of the whole list, one after the other; at its end from the beginning.
         body["@odata.nextLink"].as_str().unwrap_or(first).clone_into(&mut url);
     }
-    times.sort_by(f64::total_cmp);
-    Ok(Times(times))
+    Ok(Times::new(times))
 }
 
 async fn big_lists() -> Outcome<()> {
@@ -340,7 +269,7 @@ async fn big_lists() -> Outcome<()> {
         fill(&data, database.as_deref(), &text("/tenantId")).await?;
         let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
         let start = Instant::now();
-        let server = serve(&data, database.as_deref())?;
+        let server = serve(&data, database.as_deref(), "")?;
         let started = start.elapsed();
         let client = client(&data.join("ca.pem"))?;
         let form = format!(
