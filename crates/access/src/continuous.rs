@@ -101,14 +101,14 @@ pub struct Challenge {
 }
 
 /// Whether a token is good for a call from `address` at the time `now`. `evaluation` is what policies make of the call: the
-/// resource, the address, and the risk of now.
+/// resource, the address, and the risk of now; none where there is nobody to evaluate, and no token is good.
 ///
 /// Where several things are against it, what happened to the principal is told first, then changes of policies, then the
 /// place.
 pub fn decide(
     token: &TokenFacts,
     watermarks: &Watermarks,
-    evaluation: &Evaluation<'_>,
+    evaluation: Option<&Evaluation<'_>>,
     address: IpAddr,
     now: Timestamp,
 ) -> Decision {
@@ -127,6 +127,7 @@ pub fn decide(
     if is_over || token.is_credential_gone {
         return challenge(Code::TokenIssuedBeforeRevocationTimestamp, watermarks.revoked_at);
     }
+    let Some(evaluation) = evaluation else { return Decision::Refuse };
     // A change that is being written down is no hole: policies themselves are asked below, at each call. Not after the change
     // is before it, for the two may share a microsecond.
     let is_before = |event: Option<Timestamp>| event.is_some_and(|event| token.issued_at <= event);

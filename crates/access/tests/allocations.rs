@@ -29,7 +29,7 @@ fn a_decision_allocates_nothing() {
         let found = allocation_counter::measure(|| {
             let evaluation = tenant.snapshot.evaluate(&sign_in);
             let address = sign_in.place.address.unwrap();
-            let decision = decide(&token, &watermarks, &evaluation, address, Timestamp(2));
+            let decision = decide(&token, &watermarks, Some(&evaluation), address, Timestamp(2));
             is_blocked = evaluation.is_blocked();
             assert_eq!(decision == Decision::Accept, !is_blocked);
             assert_eq!(evaluation.blocking().count() > 0, is_blocked);

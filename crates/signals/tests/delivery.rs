@@ -126,6 +126,38 @@ fn a_receiver_can_ask_for_more_time() {
 }
 
 #[test]
+fn a_receiver_that_is_down_for_an_hour_gets_everything_soon_afterwards() {
+    const SUBJECTS: u64 = 20;
+    let up_again = START.plus(HOUR);
+    let mut queue = queue([]);
+    let mut arrived: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let (mut now, mut attempts, mut sequence) = (START, 0, 0);
+    while now < up_again.plus(2 * RETRY_MAX) {
+        // Something happens to each subject in turn, every ten seconds, while it is down.
+        while now < up_again && sequence < (now.since(START) / (10 * SECOND)) as u64 {
+            sequence += 1;
+            queue.add(about(&format!("subject {}", sequence % SUBJECTS), sequence));
+        }
+        match queue.next(now) {
+            Next::Send(event) if now < up_again => {
+                attempts += 1;
+                queue.answered(event, Answer::None, now);
+            }
+            Next::Send(event) => {
+                arrived.entry(format!("subject {}", event % SUBJECTS)).or_default().push(event);
+                queue.answered(event, TAKEN, now);
+            }
+            Next::Until(_) | Next::Idle => now = now.plus(SECOND),
+        }
+    }
+    assert!(queue.is_empty());
+    assert_eq!(arrived.values().map(Vec::len).sum::<usize>(), sequence as usize);
+    assert!(arrived.values().all(|events| events.is_sorted()), "{arrived:?}");
+    // Once a minute for each subject at the most, and it is not run over: doubling takes six steps to get there.
+    assert!(attempts <= SUBJECTS * (60 + 7), "{attempts}");
+}
+
+#[test]
 fn only_so_many_are_under_way() {
     let mut queue = queue((0..100).map(|number| about(&number.to_string(), number)));
     let sent = (0..UNDER_WAY_MAX as u64).map(Next::Send);

@@ -71,7 +71,7 @@ fn decision(
         place: Place { address: Some(address), country: WhereCountry::Unknown },
         place_at_resource: None,
     });
-    decide(token, watermarks, &evaluation, address, ISSUED.plus(3_600 * SECOND))
+    decide(token, watermarks, Some(&evaluation), address, ISSUED.plus(3_600 * SECOND))
 }
 
 /// From the office, at no risk.

@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use countersign_access::continuous::{self, Challenge, Decision, TokenFacts, Watermarks};
-use countersign_access::evaluate::{Risk, SignIn};
-use countersign_access::principal::{Attributes, Principal, Scope};
-use countersign_access::snapshot::Snapshot;
+use countersign_access::principal::Attributes;
 use countersign_model::client::{Client, ClientPrincipal, Ended};
-use countersign_model::risk::RiskLevel;
 use countersign_model::time::{SECOND, Timestamp};
 use countersign_odata::error::ODataError;
 use countersign_store::entity::{SERVICE_PRINCIPAL, USER};
@@ -193,18 +190,8 @@ async fn continuous(
     let sign_in = client.zip(principal).and_then(|(client, principal)| {
         policies::sign_in(client, principal, &attributes, &tenant.id, at.resource_app_id, place)
     });
-    let none = Snapshot::default();
-    let evaluation = match &sign_in {
-        Some(sign_in) => policies.snapshot.evaluate(sign_in),
-        None => none.evaluate(&SignIn {
-            principal: Principal { id: Uuid::nil(), scope: Scope::Beyond, attributes: &attributes },
-            resource: Uuid::nil(),
-            risk: Risk::Level(RiskLevel::None),
-            place,
-            place_at_resource: None,
-        }),
-    };
-    match continuous::decide(&token, &watermarks, &evaluation, address, at.now) {
+    let evaluation = sign_in.as_ref().map(|sign_in| policies.snapshot.evaluate(sign_in));
+    match continuous::decide(&token, &watermarks, evaluation.as_ref(), address, at.now) {
         Decision::Accept => Ok(()),
         Decision::Challenge(challenge) => Err(Refused {
             error: ODataError::invalid_token(challenge.description()),
