@@ -16,6 +16,8 @@ use crate::{Store, StoreError, TenantScope, filter};
 
 /// Longest skip token that is read: a few keys of an order.
 const SKIP_TOKEN_BYTES_MAX: usize = 4_096;
+/// Rows that are read at a time where all are wanted.
+const PAGE: usize = 500;
 
 /// An object as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,6 +193,30 @@ impl Scoped {
             _ => None,
         };
         Ok(Page { records, skip_token })
+    }
+
+    /// All objects that are not deleted and have these values in these columns, page by page. For sets that are known to be small.
+    pub async fn all(
+        &mut self,
+        set: &'static EntitySet,
+        within: &[(&'static str, &str)],
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        let mut skip_token = None;
+        loop {
+            let listing = Listing {
+                within: within.to_vec(),
+                top: PAGE,
+                skip_token: skip_token.as_deref(),
+                ..Listing::default()
+            };
+            let page = self.list(set, &listing).await?;
+            records.extend(page.records);
+            match page.skip_token {
+                Some(token) => skip_token = Some(token),
+                None => return Ok(records),
+            }
+        }
     }
 
     /// How many objects there are behind a filter; page and order do not matter.

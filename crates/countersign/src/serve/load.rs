@@ -18,16 +18,13 @@ use countersign_signals::signal::Signal;
 use countersign_store::entity::{
     RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
-use countersign_store::{Listing, Record, Scoped, Store};
+use countersign_store::{Record, Scoped, Store};
 use serde_json::{Map, Value as Json};
 
 use super::graph::risk::{end_tokens, history_item, risk_of};
 use super::policies::{self, TenantPolicies};
 use super::signals::told::{self, Cause};
 use super::{clock, directory, ids, init};
-
-/// Detections of one identity that are read at a time.
-const DETECTIONS_PAGE: usize = 500;
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -206,26 +203,13 @@ fn taken_over(known: &Risk, analysed: &Risk, fresh: Option<Fresh>, others: RiskL
 /// The highest level among open detections of an identity that the analysis does not know.
 async fn open_elsewhere(scoped: &mut Scoped, id: &str, principal: &RiskyPrincipal) -> Result<RiskLevel> {
     let mut highest = RiskLevel::None;
-    let mut token = None;
-    loop {
-        let listing = Listing {
-            within: vec![("service_principal_id", id)],
-            top: DETECTIONS_PAGE,
-            skip_token: token.as_deref(),
-            ..Listing::default()
-        };
-        let page = scoped.list(&SERVICE_PRINCIPAL_RISK_DETECTION, &listing).await?;
-        for detection in &page.records {
-            let is_known = principal.findings.iter().any(|known| known.eq_ignore_ascii_case(&detection.id));
-            if !is_known && detection.text("riskState") == Some("atRisk") {
-                highest = highest.max(risk_of(detection).level);
-            }
-        }
-        token = page.skip_token;
-        if token.is_none() {
-            return Ok(highest);
+    for detection in scoped.all(&SERVICE_PRINCIPAL_RISK_DETECTION, &[("service_principal_id", id)]).await? {
+        let is_known = principal.findings.iter().any(|known| known.eq_ignore_ascii_case(&detection.id));
+        if !is_known && detection.text("riskState") == Some("atRisk") {
+            highest = highest.max(risk_of(&detection).level);
         }
     }
+    Ok(highest)
 }
 
 /// The identity as the directory has it, or as the logs showed it.

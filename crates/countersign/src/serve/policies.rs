@@ -15,15 +15,13 @@ use countersign_enrichment::table::IpTable;
 use countersign_model::client::{Client, ClientPrincipal};
 use countersign_model::risk::RiskLevel;
 use countersign_model::time::Timestamp;
-use countersign_store::entity::{CONDITIONAL_ACCESS_POLICY, EntitySet, NAMED_LOCATION, SERVICE_PRINCIPAL};
-use countersign_store::{Listing, Record, Scoped, Store, TenantScope};
+use countersign_store::entity::{CONDITIONAL_ACCESS_POLICY, NAMED_LOCATION, SERVICE_PRINCIPAL};
+use countersign_store::{Record, Scoped, Store, TenantScope};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 /// Member of a policy's or location's body: when it was last made, changed or restored, in microseconds since 1970.
 pub(crate) const CHANGED: &str = "_changedUs";
-/// Rows of one page of the database.
-const PAGE: usize = 500;
 /// Tenants whose policies are kept; beyond that all are read again as they are needed.
 const TENANTS_MAX: usize = 10_000;
 
@@ -68,12 +66,12 @@ impl Policies {
 /// The policies of a tenant as its rows say.
 pub(crate) async fn load(scoped: &mut Scoped) -> Result<TenantPolicies> {
     let mut policies = Vec::new();
-    for record in all(scoped, &CONDITIONAL_ACCESS_POLICY).await? {
+    for record in scoped.all(&CONDITIONAL_ACCESS_POLICY, &[]).await? {
         let policy = read_policy(&record).with_context(|| format!("policy `{}`", record.id))?;
         policies.push((policy, changed(&record)));
     }
     let mut locations = Vec::new();
-    for record in all(scoped, &NAMED_LOCATION).await? {
+    for record in scoped.all(&NAMED_LOCATION, &[]).await? {
         let location = read_location(&record).with_context(|| format!("named location `{}`", record.id))?;
         locations.push((location, changed(&record)));
     }
@@ -97,11 +95,11 @@ pub(crate) async fn load(scoped: &mut Scoped) -> Result<TenantPolicies> {
 pub(crate) async fn concerned_by(scoped: &mut Scoped, changed: &Record) -> Result<Vec<String>> {
     let mut policies = Vec::new();
     let mut locations = Vec::new();
-    for record in all(scoped, &NAMED_LOCATION).await? {
+    for record in scoped.all(&NAMED_LOCATION, &[]).await? {
         locations.push(read_location(&record)?);
     }
     let location = locations.iter().find(|location| location.id.to_string() == changed.id);
-    for record in all(scoped, &CONDITIONAL_ACCESS_POLICY).await? {
+    for record in scoped.all(&CONDITIONAL_ACCESS_POLICY, &[]).await? {
         let policy = read_policy(&record)?;
         let is_changed =
             record.id == changed.id || location.is_some_and(|location| policy.rests_on(location));
@@ -115,7 +113,7 @@ pub(crate) async fn concerned_by(scoped: &mut Scoped, changed: &Record) -> Resul
     let snapshot = Snapshot::compile(&policies, &locations)?;
     let tenant = scoped.scope().tenant_id().parse().unwrap_or_default();
     let mut concerned = Vec::new();
-    for principal in all(scoped, &SERVICE_PRINCIPAL).await? {
+    for principal in scoped.all(&SERVICE_PRINCIPAL, &[]).await? {
         let facts = ScopeFacts {
             service_principal_type: principal.text("servicePrincipalType").unwrap_or_default(),
             sign_in_audience: principal.text("signInAudience"),
@@ -144,24 +142,6 @@ pub(crate) async fn concerned_by(scoped: &mut Scoped, changed: &Record) -> Resul
         }
     }
     Ok(concerned)
-}
-
-/// All objects of a set that are not deleted.
-pub(crate) async fn all(
-    scoped: &mut Scoped,
-    set: &'static EntitySet,
-) -> Result<Vec<Record>, countersign_store::StoreError> {
-    let mut records = Vec::new();
-    let mut skip_token = None;
-    loop {
-        let listing = Listing { top: PAGE, skip_token: skip_token.as_deref(), ..Listing::default() };
-        let page = scoped.list(set, &listing).await?;
-        records.extend(page.records);
-        match page.skip_token {
-            Some(token) => skip_token = Some(token),
-            None => return Ok(records),
-        }
-    }
 }
 
 fn changed(record: &Record) -> Option<Timestamp> {

@@ -177,7 +177,7 @@ async fn check_unused(scoped: &mut Scoped, record: &Record) -> Result<(), ODataE
     if location.is_trusted() {
         return Err(invalid(Invalid::trusted()));
     }
-    for record in policies::all(scoped, &CONDITIONAL_ACCESS_POLICY).await.map_err(failed)? {
+    for record in scoped.all(&CONDITIONAL_ACCESS_POLICY, &[]).await.map_err(failed)? {
         let policy = policies::read_policy(&record).map_err(invalid)?;
         if policy.references().locations.contains(&location.id) {
             return Err(invalid(Invalid::named_by(policy.id)));

@@ -10,7 +10,7 @@ use countersign_signals::signal::Signal;
 use countersign_store::entity::{
     RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
-use countersign_store::{Listing, Record, Scoped, StoreError};
+use countersign_store::{Record, Scoped, StoreError};
 use serde_json::{Map, Value as Json, json};
 
 use super::audit::{self, Change};
@@ -23,8 +23,6 @@ use crate::serve::{directory, ids, watermarks};
 
 /// Service principals of one action, as documented for `dismiss`.
 const ACTION_IDS_MAX: usize = 60;
-/// Detections of one service principal that an action changes at a time.
-const DETECTIONS_PAGE: usize = 500;
 
 /// What an administrator says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,31 +248,20 @@ async fn settle_detections(
     now: Timestamp,
 ) -> Result<Vec<String>, ODataError> {
     let mut types = Vec::new();
-    let mut token = None;
-    loop {
-        let listing = Listing {
-            within: vec![("service_principal_id", risky.id.as_str())],
-            top: DETECTIONS_PAGE,
-            skip_token: token.as_deref(),
-            ..Listing::default()
-        };
-        let page = scoped.list(&SERVICE_PRINCIPAL_RISK_DETECTION, &listing).await.map_err(failed)?;
-        for mut detection in page.records {
-            let is_open = matches!(detection.text("riskState"), Some("atRisk" | "confirmedCompromised"));
-            if !is_open || detection.text("riskState") == Some(risk.state.as_str()) {
-                continue;
-            }
-            types.extend(detection.text("riskEventType").map(str::to_owned));
-            detection.body.insert("riskState".into(), risk.state.as_str().into());
-            detection.body.insert("riskDetail".into(), detail.into());
-            detection.body.insert("lastUpdatedDateTime".into(), now.to_string().into());
-            scoped.update(&SERVICE_PRINCIPAL_RISK_DETECTION, detection).await.map_err(failed)?;
+    let within = [("service_principal_id", risky.id.as_str())];
+    let all = scoped.all(&SERVICE_PRINCIPAL_RISK_DETECTION, &within).await.map_err(failed)?;
+    for mut detection in all {
+        let is_open = matches!(detection.text("riskState"), Some("atRisk" | "confirmedCompromised"));
+        if !is_open || detection.text("riskState") == Some(risk.state.as_str()) {
+            continue;
         }
-        token = page.skip_token;
-        if token.is_none() {
-            return Ok(types);
-        }
+        types.extend(detection.text("riskEventType").map(str::to_owned));
+        detection.body.insert("riskState".into(), risk.state.as_str().into());
+        detection.body.insert("riskDetail".into(), detail.into());
+        detection.body.insert("lastUpdatedDateTime".into(), now.to_string().into());
+        scoped.update(&SERVICE_PRINCIPAL_RISK_DETECTION, detection).await.map_err(failed)?;
     }
+    Ok(types)
 }
 
 /// The detection that a confirmation is.

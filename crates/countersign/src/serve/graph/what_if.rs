@@ -77,7 +77,7 @@ pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
             }
         }
     }
-    let records = policies::all(&mut scoped, &CONDITIONAL_ACCESS_POLICY).await.map_err(failed)?;
+    let records = scoped.all(&CONDITIONAL_ACCESS_POLICY, &[]).await.map_err(failed)?;
     let mut records: HashMap<String, Record> =
         records.into_iter().map(|record| (record.id.clone(), record)).collect();
     let mut results = Vec::new();

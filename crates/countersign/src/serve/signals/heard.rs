@@ -14,9 +14,7 @@ use countersign_signals::subject;
 use countersign_store::entity::{
     APPLICATION, RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
-use countersign_store::{
-    Listing, Record, Scoped, StoreError, StoredTransmitter, Tenant, TenantScope, is_equal,
-};
+use countersign_store::{Record, Scoped, StoreError, StoredTransmitter, Tenant, TenantScope, is_equal};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -30,8 +28,6 @@ use crate::serve::{Server, clock, ids, log};
 const TOKEN_BYTES_MAX: usize = 64 << 10;
 /// Member of a detection's body: the issuer of the transmitter that told it.
 const TRANSMITTER: &str = "_transmitter";
-/// Detections that are read at a time.
-const PAGE: usize = 500;
 
 /// A delivery (RFC 8935 section 2.1).
 pub(crate) struct Delivery<'a> {
@@ -364,22 +360,7 @@ async fn own_credentials(scoped: &mut Scoped, principal: &Record) -> Result<Vec<
 
 /// All detections of a service principal.
 async fn detections(scoped: &mut Scoped, id: &str) -> Result<Vec<Record>, StoreError> {
-    let mut all = Vec::new();
-    let mut token = None;
-    loop {
-        let listing = Listing {
-            within: vec![("service_principal_id", id)],
-            top: PAGE,
-            skip_token: token.as_deref(),
-            ..Listing::default()
-        };
-        let page = scoped.list(&SERVICE_PRINCIPAL_RISK_DETECTION, &listing).await?;
-        all.extend(page.records);
-        token = page.skip_token;
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
+    scoped.all(&SERVICE_PRINCIPAL_RISK_DETECTION, &[("service_principal_id", id)]).await
 }
 
 /// What a transmitter said before does not count any more.
