@@ -1,5 +1,6 @@
 """`analyze --into`: what an analysis of logs finds is what the server's API says."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 from msgraph import GraphServiceClient
 
 from support import graph as graphs
+from support.access import opened
 from support.findings import Analysis, analysis
 from support.graph import listed
+from support.receiver import RISK_LEVEL_CHANGE, SESSION_REVOKED
 from support.server import Server, own_server
+from support.signals import signalling
 
 
 @dataclass
@@ -251,3 +255,31 @@ async def test_several_tenants_at_once(database: str, tmp_path: Path):
         admin = server.contoso.admin
         async with graphs.signed_in(server, server.contoso, admin.client_id, admin.secret) as graph:
             assert await listed(graph.identity_protection.risky_service_principals) == []
+
+
+async def test_receivers_are_told_of_what_is_loaded(database: str):
+    """Also while the server runs beside the command that loads."""
+    found = analysis()
+    with own_server(database, tenant_id=found.tenant_id, second=False) as server:
+        server.start()
+        async with opened(server, server.contoso) as setting, signalling(setting) as signals:
+            stream = await signals.stream(RISK_LEVEL_CHANGE, SESSION_REVOKED)
+            done = server.analyze(str(found.logs), "--into", str(server.data))
+            assert done.returncode == 0, done.stderr
+            response = await setting.http.get("/v1.0/identityProtection/riskyServicePrincipals?$top=500")
+            risky = {one["id"]: one for one in response.json()["value"] if one["riskState"] == "atRisk"}
+            assert risky
+            for id, one in risky.items():
+                [event] = await stream.expect(id, RISK_LEVEL_CHANGE)
+                assert event.payload["current_level"] == one["riskLevel"].upper()
+                assert event.payload["initiating_entity"] == "system"
+                assert event.payload["risk_reason"]
+            # As our own API ends tokens at high risk: of those that can sign in here at all.
+            known = await setting.http.get("/v1.0/servicePrincipals?$top=999&$select=id")
+            known = {one["id"] for one in known.json()["value"]}
+            for id in known & {id for id, one in risky.items() if one["riskLevel"] == "high"}:
+                await stream.expect(id, SESSION_REVOKED)
+            again = server.analyze(str(found.logs), "--into", str(server.data))
+            assert again.returncode == 0, again.stderr
+            await asyncio.sleep(2)
+            assert all(len(stream.about(id, RISK_LEVEL_CHANGE)) == 1 for id in risky), "the same again is no news"
