@@ -870,6 +870,19 @@ async def test_attributes_are_read_with_their_own_permission(setting: Setting, w
     assert response.status_code in (400, 403), response.text[:200]
 
 
+async def test_an_assignment_is_recorded_without_its_values(setting: Setting, workload: Workload):
+    """The log is read by whoever may not read attributes."""
+    await attributes(setting, workload, Zone="Spitsbergen")
+    activity = "Update attribute values assigned to a servicePrincipal"
+    [record] = await setting.audits(workload.service_principal_id, activity)
+    assert (record["category"], record["loggedByService"]) == ("AttributeManagement", "Core Directory")
+    [target] = record["targetResources"]
+    assert [one["displayName"] for one in target["modifiedProperties"]] == ["Ops.Zone"]
+    everything = await setting.http.get("/v1.0/auditLogs/directoryAudits?$top=500")
+    about = [one for one in everything.json()["value"] if workload.service_principal_id in json.dumps(one)]
+    assert record["id"] in {one["id"] for one in about} and "Spitsbergen" not in json.dumps(about)
+
+
 async def test_all_conditions_must_hold(setting: Setting, workload: Workload):
     """§4 step 7."""
     guests = await setting.create(ip_location("203.0.113.0/24"), LOCATIONS)

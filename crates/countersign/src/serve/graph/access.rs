@@ -37,8 +37,8 @@ permissions! {
     DELEGATED_PERMISSION_GRANT_READ_WRITE_ALL = "DelegatedPermissionGrant.ReadWrite.All", "8e8e4742-1d95-4f68-9d56-6ee75648c72a", "41ce6ca6-6826-4807-84f1-1c82854f7ee5";
     ROLE_MANAGEMENT_READ_DIRECTORY = "RoleManagement.Read.Directory", "483bed4a-2ad3-4361-a73b-c83ccdbdc53c", "";
     ROLE_MANAGEMENT_READ_WRITE_DIRECTORY = "RoleManagement.ReadWrite.Directory", "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8", "";
-    CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_ALL = "CustomSecAttributeAssignment.Read.All", "3b37c5a4-1226-493d-bec3-5d6c6b866f3f", "";
-    CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_WRITE_ALL = "CustomSecAttributeAssignment.ReadWrite.All", "de89b5e4-5b8f-48eb-8925-29c2b33bd8bd", "";
+    CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_ALL = "CustomSecAttributeAssignment.Read.All", "3b37c5a4-1226-493d-bec3-5d6c6b866f3f", "b46ffa80-fe3d-4822-9a1a-c200932d54d0";
+    CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_WRITE_ALL = "CustomSecAttributeAssignment.ReadWrite.All", "de89b5e4-5b8f-48eb-8925-29c2b33bd8bd", "ca46335e-8453-47cd-a001-8459884efeae";
     ORGANIZATION_READ_ALL = "Organization.Read.All", "498476ce-e0fe-48b0-b801-37ba7e2685c6", "";
     IDENTITY_RISKY_SERVICE_PRINCIPAL_READ_ALL = "IdentityRiskyServicePrincipal.Read.All", "607c7344-0eed-41e5-823a-9695ebe1b7b0", "ea5c4ab0-5a73-4f35-8272-5d5337884e5d";
     IDENTITY_RISKY_SERVICE_PRINCIPAL_READ_WRITE_ALL = "IdentityRiskyServicePrincipal.ReadWrite.All", "cb8d6980-6bcb-4507-afec-ed6de3a2d798", "bb6f654c-d7fd-4ae3-85c3-fc380934f515";
@@ -217,6 +217,16 @@ pub(crate) static WRITE_POLICIES: Access = writes(
     &[&CONDITIONAL_ACCESS_ADMINISTRATOR, &SECURITY_ADMINISTRATOR],
 )
 .and(&POLICY_READ_ALL);
+
+/// Custom security attributes where a service principal shows them: beside what the route asks for, since filters of policies
+/// rest on them.
+pub(crate) static READ_ATTRIBUTES: Access = reads(
+    &[&CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_ALL, &CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_WRITE_ALL],
+    &[&ATTRIBUTE_ASSIGNMENT_READER, &ATTRIBUTE_ASSIGNMENT_ADMINISTRATOR],
+);
+/// Their assignment, by POST and PATCH of the service principal. Owning it is not enough: its owner would let it out.
+pub(crate) static WRITE_ATTRIBUTES: Access =
+    writes(&[&CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_WRITE_ALL], &[&ATTRIBUTE_ASSIGNMENT_ADMINISTRATOR]);
 
 /// Streams of security events and transmitters that are listened to; ours, for Microsoft has none.
 pub(crate) static READ_SIGNALS: Access =
@@ -401,6 +411,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn attributes_are_read_and_assigned_with_permissions_of_their_own() {
+        let granted = |names: &[&Permission]| -> Vec<String> {
+            names.iter().map(|permission| permission.name.to_owned()).collect()
+        };
+        let (read, write) =
+            (&CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_ALL, &CUSTOM_SEC_ATTRIBUTE_ASSIGNMENT_READ_WRITE_ALL);
+        for &permission in PERMISSIONS {
+            let granted = granted(&[permission]);
+            let may = |access| verdict(access, Held::Application(&granted)) != Verdict::Denied;
+            let writes = permission.name == write.name;
+            assert_eq!(may(&WRITE_ATTRIBUTES), writes, "{}", permission.name);
+            assert_eq!(may(&READ_ATTRIBUTES), writes || permission.name == read.name, "{}", permission.name);
+        }
+        for role in ROLES {
+            let (all, held) = (all_permissions(), [role.id.to_owned()]);
+            let may = |access| verdict(access, Held::Person(&all, &held)) != Verdict::Denied;
+            let writes = ["Global Administrator", "Attribute Assignment Administrator"].contains(&role.name);
+            assert_eq!(may(&WRITE_ATTRIBUTES), writes, "{}", role.name);
+            let reads = writes || ["Global Reader", "Attribute Assignment Reader"].contains(&role.name);
+            assert_eq!(may(&READ_ATTRIBUTES), reads, "{}", role.name);
+            let others = granted(&[&APPLICATION_READ_WRITE_ALL, &DIRECTORY_READ_WRITE_ALL]);
+            let without = verdict(&READ_ATTRIBUTES, Held::Person(&others, &held));
+            assert_eq!(without, Verdict::Denied, "{} without the permission", role.name);
+        }
+    }
+
     /// The table as people read it.
     fn page() -> String {
         let mut page = "# Who may do what
@@ -433,6 +470,24 @@ Global Reader every role for what only reads.
                 ),
                 if route.access.owned { "yes" } else { "" }
             );
+        }
+        page.push_str(
+            "
+`customSecurityAttributes` of a service principal needs more than the route of the object, and owning it does not suffice.
+Whoever may not read them gets the object without them, and 403 for a `$filter` or `$orderby` on them:
+
+| | Permissions | Roles |
+|---|---|---|
+",
+        );
+        for (what, access) in [
+            ("`$select`, `$filter`, `$orderby`", &READ_ATTRIBUTES),
+            ("in the body of `POST` and `PATCH`", &WRITE_ATTRIBUTES),
+        ] {
+            let permissions: Vec<&str> =
+                access.permissions.iter().map(|permission| permission.name).collect();
+            let roles: Vec<&str> = access.roles.iter().map(|role| role.name).collect();
+            let _ = writeln!(page, "| {what} | {} | {} |", permissions.join(", "), roles.join(", "));
         }
         page.push_str(
             "

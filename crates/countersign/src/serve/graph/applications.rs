@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::audit::{self, Change, modified, target_of};
 use super::call::{Answer, Call, failed, internal};
 use super::routes::{APPLICATIONS, Holder, SERVICE_PRINCIPALS};
-use super::{access, body, collections, credentials, risk};
+use super::{access, attributes, body, collections, credentials, risk};
 use crate::serve::signals::told;
 use crate::serve::{directory, watermarks};
 
@@ -110,6 +110,7 @@ pub(crate) async fn create_service_principal(call: &Call<'_>) -> Result<Answer, 
     let given = body::entity(call.body, SERVICE_PRINCIPAL.entity, call.version)?;
     let app_id = body::required_guid(&given, "appId")?;
     refuse_read_only(&given, None, &["appId"])?;
+    attributes::check_body(call, &given)?;
     let mut scoped = call.begin().await?;
     let application = scoped.get_by(&APPLICATION, "app_id", &app_id).await.map_err(failed)?;
     let application = application.filter(|application| application.deleted.is_none());
@@ -156,6 +157,7 @@ pub(crate) async fn create_service_principal(call: &Call<'_>) -> Result<Answer, 
         vec![target_of("ServicePrincipal", &record, properties)],
     );
     audit::write(call, &mut scoped, change).await?;
+    attributes::write_audit(call, &mut scoped, &Map::new(), &record).await?;
     scoped.commit().await.map_err(failed)?;
     Ok(created(call, &SERVICE_PRINCIPALS, record))
 }
@@ -232,6 +234,7 @@ fn check_object(body: &Map<String, Json>) -> Result<(), ODataError> {
 pub(crate) async fn update(call: &Call<'_>, holder: Holder) -> Result<Answer, ODataError> {
     let set = holder.set();
     let given = body::entity(call.body, set.entity, call.version)?;
+    attributes::check_body(call, &given)?;
     let mut scoped = call.begin().await?;
     let record = match collections::resolve(call, holder.collection(), 0, &mut scoped).await {
         Ok(record) => record,
@@ -320,6 +323,7 @@ async fn change(
                 )
                 .await?;
             }
+            attributes::write_audit(call, scoped, &before, &record).await?;
             claim_names(scoped, &record).await?;
             risk::follow_principal(scoped, &record).await?;
         }
@@ -368,7 +372,10 @@ fn changed_properties(before: &Map<String, Json>, after: &Map<String, Json>) -> 
     let mut properties = Vec::new();
     let mut names = Vec::new();
     for (name, new) in after {
-        if name.starts_with('_') || matches!(name.as_str(), "keyCredentials" | "passwordCredentials") {
+        // Credentials and attributes have records of their own.
+        let is_told_elsewhere =
+            matches!(name.as_str(), "keyCredentials" | "passwordCredentials" | attributes::MEMBER);
+        if name.starts_with('_') || is_told_elsewhere {
             continue;
         }
         let old = before.get(name).unwrap_or(&Json::Null);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::call::{Answer, Call, failed};
 use super::routes::{Area, Collection, Param};
-use super::{conditional_access, risk, roles, search};
+use super::{attributes, conditional_access, risk, roles, search};
 
 /// Children that `$expand` gives at most.
 const EXPANDED_MAX: usize = 20;
@@ -21,6 +21,7 @@ const EXPANDED_MAX: usize = 20;
 pub(crate) async fn list(call: &Call<'_>, collection: &'static Collection) -> Result<Answer, ODataError> {
     let options = call.options(collection.set.entity, collection.area)?;
     risk::check_plan(call, collection, &options)?;
+    attributes::check_options(call, &options)?;
     page(call, collection, collection.name, &options, false).await
 }
 
@@ -92,6 +93,7 @@ pub(crate) async fn count(call: &Call<'_>, collection: &'static Collection) -> R
         return Err(ODataError::request_bad_request("$count needs the header 'ConsistencyLevel: eventual'."));
     }
     risk::check_plan(call, collection, &options)?;
+    attributes::check_options(call, &options)?;
     let mut scoped = call.read().await?;
     let parent = parent(call, collection, &mut scoped).await?;
     let filter = whole_filter(collection.set.entity, &options);
@@ -225,6 +227,7 @@ pub(crate) async fn show(
     let mut body = record.into_public();
     hide_keys(&mut body, options);
     risk::hide(call, collection, &mut body);
+    attributes::hide(call, &mut body);
     if let Json::Object(members) = &mut body {
         conditional_access::add_members(call, collection, members);
     }

@@ -12,9 +12,8 @@ use serde_json::Value as Json;
 use super::applications::claim_names;
 use super::audit::{self, Change, target_of};
 use super::call::{Answer, Call, failed};
-use super::collections;
-use super::risk;
 use super::routes::{Area, Holder};
+use super::{attributes, collections, risk};
 use crate::serve::signals::told::{self, Cause};
 use crate::serve::watermarks;
 
@@ -25,6 +24,7 @@ pub(crate) const RESTORABLE: i64 = 30 * DAY;
 pub(crate) async fn list(call: &Call<'_>, holder: Holder) -> Result<Answer, ODataError> {
     let set = holder.set();
     let options = call.options(set.entity, Area::Directory)?;
+    attributes::check_options(call, &options)?;
     let mut scoped = call.read().await?;
     let filter = collections::whole_filter(set.entity, &options);
     let listing = Listing {
@@ -42,10 +42,11 @@ pub(crate) async fn list(call: &Call<'_>, holder: Holder) -> Result<Answer, ODat
         None
     };
     let page = scoped.list(set, &listing).await.map_err(failed)?;
-    let shown = page
-        .records
-        .into_iter()
-        .map(|record| project(set.entity, call.version, &options.select, without_keys(record.into_public())));
+    let shown = page.records.into_iter().map(|record| {
+        let mut body = without_keys(record.into_public());
+        attributes::hide(call, &mut body);
+        project(set.entity, call.version, &options.select, body)
+    });
     let name = holder.collection().name;
     Ok(Answer::ok(collections::page_of(call, name, shown.collect(), count, page.skip_token)))
 }
@@ -53,6 +54,7 @@ pub(crate) async fn list(call: &Call<'_>, holder: Holder) -> Result<Answer, ODat
 /// `GET …/$count`
 pub(crate) async fn count(call: &Call<'_>, holder: Holder) -> Result<Answer, ODataError> {
     let options = call.options(holder.set().entity, Area::Directory)?;
+    attributes::check_options(call, &options)?;
     let filter = collections::whole_filter(holder.set().entity, &options);
     let listing = Listing { deleted: true, filter: filter.as_ref(), ..Listing::default() };
     call.read().await?.count(holder.set(), &listing).await.map(Answer::Count).map_err(failed)

@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 mod applications;
+mod attributes;
 pub(crate) mod audit;
 mod batch;
 pub(crate) mod body;
