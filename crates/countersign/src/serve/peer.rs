@@ -1,35 +1,54 @@
 //! Where a request comes from, and under which name the server was called.
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, Uri, header};
 
 use super::config::Config;
 
-/// The client's address: the connection's, or what a trusted proxy says.
+/// Where a client is of whom a trusted proxy says what cannot be read: nowhere. It lies in no network that anybody would trust
+/// and in no country, and policies about every place apply. The proxy's own address would let everybody in whom it lets in.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// The client's address: the connection's, or what a trusted proxy says; `0.0.0.0` if that cannot be read.
 pub(crate) fn address(config: &Config, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     let mut address = peer.ip().to_canonical();
     if config.trusted_proxies.is_empty() {
         return address;
     }
     // Each proxy appends whom it saw, so the list is read from the end as long as proxies are trusted.
-    let forwarded: Vec<&str> = headers
+    let values: Vec<Cow<'_, str>> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    // Empty members of a list are none (RFC 9110 section 5.6.1.2).
+    let hops: Vec<&str> = values
+        .iter()
         .flat_map(|value| value.split(','))
         .map(str::trim)
+        .filter(|hop| !hop.is_empty())
         .collect();
-    for hop in forwarded.iter().rev() {
+    for text in hops.iter().rev() {
         if !config.trusted_proxies.contains(&address) {
             break;
         }
-        match hop.parse::<IpAddr>() {
-            Ok(hop) => address = hop.to_canonical(),
-            Err(_) => break,
-        }
+        let Some(seen) = hop(text) else { return NOWHERE };
+        address = seen;
     }
     address
+}
+
+/// An address as proxies write it: alone or with its port, in brackets, in quotes.
+fn hop(text: &str) -> Option<IpAddr> {
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let in_brackets = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default();
+    let address = text
+        .parse::<IpAddr>()
+        .or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()))
+        .or_else(|_| in_brackets.parse::<Ipv6Addr>().map(IpAddr::V6));
+    address.ok().map(|address| address.to_canonical())
 }
 
 /// `https://host:port` as the client called it, if the host is one of ours; otherwise under our first name. A host that
@@ -123,5 +142,41 @@ mod tests {
         assert_eq!(seen(&[]), "10.0.0.1");
         assert_eq!(seen(&["10.0.0.1"]), "10.0.0.2");
         assert_eq!(seen(&["10.0.0.1", "10.0.0.2"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_is_read_in_any_form_or_is_nowhere() {
+        let peer: SocketAddr = "10.0.0.1:5".parse().unwrap();
+        let seen = |proxies: &[&str], forwarded: &str| {
+            address(&config(&["a"], proxies), peer, &headers("x-forwarded-for", forwarded)).to_string()
+        };
+        for (forwarded, expected) in [
+            ("203.0.113.77", "203.0.113.77"),
+            ("203.0.113.77:50123", "203.0.113.77"),
+            ("\"203.0.113.77:50123\"", "203.0.113.77"),
+            ("::ffff:203.0.113.77", "203.0.113.77"),
+            ("[::ffff:203.0.113.77]:50123", "203.0.113.77"),
+            ("2001:db8::77", "2001:db8::77"),
+            ("[2001:db8::77]", "2001:db8::77"),
+            ("[2001:db8::77]:50123", "2001:db8::77"),
+            ("\"[2001:db8::77]\"", "2001:db8::77"),
+            ("192.0.2.9, 203.0.113.77:50123, 10.0.0.1:80", "203.0.113.77"),
+            ("203.0.113.77, ", "203.0.113.77"),
+            ("", "10.0.0.1"),
+            ("unknown", "0.0.0.0"),
+            ("192.0.2.9, unknown", "0.0.0.0"),
+            ("192.0.2.9, unknown, 10.0.0.1", "0.0.0.0"),
+            ("203.0.113.77:http", "0.0.0.0"),
+            ("[203.0.113.77]", "0.0.0.0"),
+            ("\"203.0.113.77", "0.0.0.0"),
+            ("unknown, 203.0.113.77", "203.0.113.77"),
+        ] {
+            assert_eq!(seen(&["10.0.0.1"], forwarded), expected, "{forwarded}");
+        }
+        assert_eq!(seen(&[], "unknown"), "10.0.0.1", "nobody is believed");
+        let mut strange = HeaderMap::new();
+        strange.insert("x-forwarded-for", header::HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        let proxy = config(&["a"], &["10.0.0.1"]);
+        assert_eq!(address(&proxy, peer, &strange), NOWHERE, "what is no text is not passed over");
     }
 }
