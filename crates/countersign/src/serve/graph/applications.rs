@@ -17,7 +17,7 @@ use crate::serve::{directory, watermarks};
 /// Longest name of an application or a service principal.
 const NAME_CHARACTERS_MAX: usize = 256;
 /// Properties that clients cannot set.
-const READ_ONLY: [&str; 12] = [
+const READ_ONLY: [&str; 13] = [
     "id",
     "appId",
     "deletedDateTime",
@@ -30,7 +30,10 @@ const READ_ONLY: [&str; 12] = [
     "appOwnerOrganizationId",
     "servicePrincipalType",
     "signInAudience",
+    "isDisabled",
 ];
+/// Of these, what an application decides and its service principals only mirror: set there, its next change would undo it.
+const DECIDED_BY_APPLICATIONS: [&str; 2] = ["signInAudience", "isDisabled"];
 
 /// Who may sign in with an application.
 const SIGN_IN_AUDIENCES: [&str; 4] =
@@ -39,7 +42,7 @@ const SIGN_IN_AUDIENCES: [&str; 4] =
 /// `POST /applications`
 pub(crate) async fn create_application(call: &Call<'_>) -> Result<Answer, ODataError> {
     let given = body::entity(call.body, APPLICATION.entity, call.version)?;
-    refuse_read_only(&given, None, &["signInAudience"])?;
+    refuse_read_only(&given, None, &DECIDED_BY_APPLICATIONS)?;
     let mut scoped = call.begin().await?;
     let record = insert_application(call, &mut scoped, given).await?;
     scoped.commit().await.map_err(failed)?;
@@ -241,7 +244,7 @@ pub(crate) async fn update(call: &Call<'_>, holder: Holder) -> Result<Answer, OD
         Err(error) if error.status == 404 && is_upsert(call, holder) => {
             let mut given = given;
             given.insert("uniqueName".into(), call.id(0).into());
-            refuse_read_only(&given, None, &["signInAudience"])?;
+            refuse_read_only(&given, None, &DECIDED_BY_APPLICATIONS)?;
             let record = insert_application(call, &mut scoped, given).await?;
             scoped.commit().await.map_err(failed)?;
             return Ok(created(call, &APPLICATIONS, record));
@@ -251,7 +254,7 @@ pub(crate) async fn update(call: &Call<'_>, holder: Holder) -> Result<Answer, OD
     call.check_owner(&mut scoped, &record.id).await?;
     call.check_etag(&record)?;
     let allowed: &[&str] = match holder {
-        Holder::Application => &["signInAudience"],
+        Holder::Application => &DECIDED_BY_APPLICATIONS,
         Holder::ServicePrincipal => &[],
     };
     refuse_read_only(&given, Some(&record), allowed)?;
