@@ -2,7 +2,7 @@
 
 use countersign_model::time::Timestamp;
 
-use crate::database::{Row, Statement, Value};
+use crate::database::{Row, Session, Statement, Value};
 use crate::{Scoped, Store, StoreError, TenantScope};
 
 /// How much of a finding a tenant sees.
@@ -147,5 +147,21 @@ impl Store {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Scoped {
+    /// Holds the tenant until the end of the transaction; whoever asks for it meanwhile waits. What was counted and found under
+    /// it stays so until the commit. SQLite has one writer anyway.
+    pub async fn hold_tenant(&mut self) -> Result<(), StoreError> {
+        if matches!(self.session, Session::PostgresTransaction(_)) {
+            let mut statement = Statement::default();
+            statement
+                .push("select id from tenant where id = ")
+                .bind(self.tenant())
+                .push(" for no key update");
+            self.session.fetch(statement).await?;
+        }
+        Ok(())
     }
 }

@@ -106,3 +106,29 @@ fn domains_and_ids_are_taken_once() {
         assert_eq!(by_domain, first);
     });
 }
+
+#[test]
+fn who_holds_a_tenant_counts_alone() {
+    on_each(async |store| {
+        let tenant = tenant(&store, "a").await;
+        let mut tasks = Vec::new();
+        for number in 0..8 {
+            let (store, tenant) = (store.clone(), tenant.clone());
+            tasks.push(tokio::spawn(async move {
+                let mut scoped = begin(&store, &tenant).await;
+                scoped.hold_tenant().await.unwrap();
+                let is_first = scoped.count(&SERVICE_PRINCIPAL, &Listing::default()).await.unwrap() == 0;
+                if is_first {
+                    scoped.insert(&SERVICE_PRINCIPAL, principal(number, &json!({}))).await.unwrap();
+                }
+                scoped.commit().await.unwrap();
+                is_first
+            }));
+        }
+        let mut firsts = 0;
+        for task in tasks {
+            firsts += u32::from(task.await.unwrap());
+        }
+        assert_eq!(firsts, 1);
+    });
+}

@@ -83,6 +83,14 @@ async fn check_references(
     Ok(())
 }
 
+/// Begins a change. There is one at a time in a tenant, so that what was counted and found is so until the commit: one policy too
+/// many, or one whose location was deleted at that moment, could not be evaluated, and nobody of the tenant would be let in.
+async fn begin(call: &Call<'_>) -> Result<Scoped, ODataError> {
+    let mut scoped = call.begin().await?;
+    scoped.hold_tenant().await.map_err(failed)?;
+    Ok(scoped)
+}
+
 /// `POST` of either.
 pub(crate) async fn create(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataError> {
     check_plan(call)?;
@@ -93,7 +101,7 @@ pub(crate) async fn create(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataE
     }
     given.insert("id".into(), ids::guid().map_err(internal)?.into());
     let (mut complete, references) = checked(rule, &given)?;
-    let mut scoped = call.begin().await?;
+    let mut scoped = begin(call).await?;
     check_references(&mut scoped, &references, &References::default()).await?;
     check_room(&mut scoped, rule).await?;
     complete.insert("createdDateTime".into(), call.now.to_string().into());
@@ -124,7 +132,7 @@ async fn check_room(scoped: &mut Scoped, rule: Rule) -> Result<(), ODataError> {
 pub(crate) async fn update(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataError> {
     check_plan(call)?;
     let given = body::object(call.body)?;
-    let mut scoped = call.begin().await?;
+    let mut scoped = begin(call).await?;
     let record = collections::resolve(call, rule.collection(), 0, &mut scoped).await?;
     call.check_etag(&record)?;
     let before = policies::public(&record.body);
@@ -156,7 +164,7 @@ pub(crate) async fn update(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataE
 
 /// `DELETE` of either: thirty days in the bin first.
 pub(crate) async fn delete(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataError> {
-    let mut scoped = call.begin().await?;
+    let mut scoped = begin(call).await?;
     let mut record = collections::resolve(call, rule.collection(), 0, &mut scoped).await?;
     call.check_etag(&record)?;
     if rule == Rule::Location {
@@ -310,7 +318,7 @@ pub(crate) async fn get_deleted(call: &Call<'_>, rule: Rule) -> Result<Answer, O
 /// `POST …/deletedItems/policies/{id}/restore` and its kin: in the state that it had, if all that it names is still there.
 pub(crate) async fn restore(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataError> {
     check_plan(call)?;
-    let mut scoped = call.begin().await?;
+    let mut scoped = begin(call).await?;
     let mut record = find_deleted(call, &mut scoped, rule).await?;
     if rule == Rule::Policy {
         let references = policies::read_policy(&record).map_err(invalid)?.references();
@@ -332,7 +340,7 @@ pub(crate) async fn restore(call: &Call<'_>, rule: Rule) -> Result<Answer, OData
 
 /// `DELETE …/deletedItems/policies/{id}` and its kin: for good.
 pub(crate) async fn purge(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataError> {
-    let mut scoped = call.begin().await?;
+    let mut scoped = begin(call).await?;
     let record = find_deleted(call, &mut scoped, rule).await?;
     scoped.remove(rule.set(), &record).await.map_err(failed)?;
     write_audit(call, &mut scoped, Written { rule, activity: Activity::Purge }, Some(&record), None).await?;
