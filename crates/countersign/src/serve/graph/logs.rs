@@ -12,16 +12,18 @@ use countersign_store::entity::SIGN_IN;
 use countersign_store::{Place, SignInRange, place_of};
 use serde_json::Value as Json;
 
-use super::access::{
-    Held, POLICY_READ_ALL, POLICY_READ_CONDITIONAL_ACCESS, POLICY_READ_WRITE_CONDITIONAL_ACCESS,
-};
+use super::access::{self, READ_POLICIES, Verdict};
 use super::call::{Answer, Call, failed};
 use super::collections;
 use super::routes::Area;
 
+/// What only those see who may read policies.
+const POLICIES: &str = "appliedConditionalAccessPolicies";
+
 /// `GET /auditLogs/signIns`
 pub(crate) async fn list_sign_ins(call: &Call<'_>) -> Result<Answer, ODataError> {
     let options = call.options(&SIGN_IN, Area::Reports)?;
+    check_filter(call, &options)?;
     let mut range = SignInRange {
         from: Timestamp(i64::MIN),
         until: Timestamp(i64::MAX),
@@ -74,20 +76,31 @@ fn is_interactive(body: &serde_json::Map<String, Json>) -> bool {
     body.get("isInteractive").and_then(Json::as_bool).unwrap_or(false)
 }
 
+fn may_see_policies(call: &Call<'_>) -> bool {
+    access::verdict(&READ_POLICIES, call.caller.held()) == Verdict::Allowed
+}
+
+/// A filter on what is not shown would tell it all the same.
+fn check_filter(call: &Call<'_>, options: &Options) -> Result<(), ODataError> {
+    let mut asks = false;
+    if let Some(filter) = &options.filter {
+        filter.paths(&mut |path, _| asks |= path.segments.iter().any(|part| part == POLICIES));
+    }
+    if asks && !may_see_policies(call) {
+        return Err(ODataError::denied());
+    }
+    Ok(())
+}
+
 /// A sign-in as this caller sees it: policies only for those who may read policies.
 fn shown(call: &Call<'_>, options: &Options, mut body: Json) -> Json {
-    let may_see_policies = match call.caller.held() {
-        Held::Application(granted) | Held::Person(granted, _) => {
-            [&POLICY_READ_ALL, &POLICY_READ_CONDITIONAL_ACCESS, &POLICY_READ_WRITE_CONDITIONAL_ACCESS]
-                .iter()
-                .any(|permission| granted.iter().any(|name| name == permission.name))
-        }
-    };
-    if !may_see_policies && let Json::Object(members) = &mut body {
-        members.insert("appliedConditionalAccessPolicies".into(), Json::Array(Vec::new()));
+    if !may_see_policies(call)
+        && let Json::Object(members) = &mut body
+    {
+        members.insert(POLICIES.into(), Json::Array(Vec::new()));
     }
     if call.version == Version::V1
-        && let Some(policies) = body.get_mut("appliedConditionalAccessPolicies").and_then(Json::as_array_mut)
+        && let Some(policies) = body.get_mut(POLICIES).and_then(Json::as_array_mut)
     {
         for policy in policies.iter_mut().filter_map(Json::as_object_mut) {
             policy.retain(|name, _| !name.starts_with("conditions"));
