@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -116,6 +117,16 @@ class Shop:
         """Asks the server without nginx."""
         headers = from_address(OFFICE) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
         return await self.setting.nobody.request(method, path, params=question or self.question, headers=headers)
+
+    async def behind(
+        self, token: str | None, behind: str, question: list[tuple[str, str]] | None = None, method: str = "GET"
+    ) -> httpx.Response:
+        """Asks as Envoy does: behind the prefix stands what its caller wrote, as it was written."""
+        target = f"/access/check/{urlencode(question or self.question)}{behind}"
+        headers = from_address(OFFICE) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+        # Given apart, since the client would take dots out of a path.
+        extensions = {"target": target.encode()}
+        return await self.setting.nobody.request(method, "/access/check", headers=headers, extensions=extensions)
 
     def azure(self, credential) -> AsyncPipelineClient:
         """A client as Azure's SDK makes them."""
@@ -327,11 +338,46 @@ async def test_the_answer(shop: Shop):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
-async def test_any_method_and_any_path_below(shop: Shop, method: str):
-    """Envoy asks with the method of the request, and puts its path behind the prefix."""
+async def test_any_method_and_what_envoy_puts_behind_its_prefix(shop: Shop, method: str):
+    """Envoy asks with the method of the request, and puts its path and its query behind the prefix."""
     token = await shop.token(await shop.client())
-    assert (await shop.check(token, method=method, path="/access/check/orders/7")).status_code == 200
-    assert_plain_refusal(await shop.check(None, method=method, path="/access/check/orders/7"))
+    for behind in ["", "/", "/orders/7", "//orders/7?draft=1", "/?tenant", "/orders?role=&roll=1&audience=x"]:
+        response = await shop.behind(token, behind, method=method)
+        assert response.status_code == 200, behind
+        assert_plain_refusal(await shop.behind(None, behind, method=method))
+
+
+async def test_whoever_calls_envoy_does_not_choose_the_question(shop: Shop):
+    """A tenant of his own, where he gives himself the role, is not what the proxy protects."""
+    fabrikam: Tenant = shop.setting.server.fabrikam
+    async with opened(shop.setting.server, fabrikam) as there:
+        theirs = await register(there)
+        intruder = await there.workload("intruder")
+        await assign(there, theirs, intruder, READ, WRITE)
+        token = await there.token(intruder, scope=theirs.scope)
+    own = [("tenant", fabrikam.id), ("audience", theirs.app_id)]
+    assert (await shop.check(token, own)).status_code == 200, "it is good there"
+    query = urlencode(own)
+    for behind in [f"/orders?{query}", f"?{query}", f"/{query}/", f"//../{query}/?{query}", f"/%2E%2E/{query}/"]:
+        assert_plain_refusal(await shop.behind(token, behind))
+    good = await shop.token(await shop.client())
+    assert (await shop.behind(good, f"/orders?{query}")).headers["x-countersign-tenant"] == shop.setting.tenant.id
+
+
+async def test_a_prefix_that_asks_nothing_opens_nothing(shop: Shop):
+    """As it was once described: the question would be the query of whoever calls."""
+    token = await shop.token(await shop.client())
+    for path in ["/access/check/orders/7", "/access/check//orders/7", "/access/check/?"]:
+        response = await shop.check(token, path=path)
+        assert response.status_code in (400, 404), path
+
+
+async def test_the_question_in_a_path_names_an_audience_by_its_uri(shop: Shop):
+    token = await shop.token(await shop.client())
+    question = [("tenant", shop.setting.tenant.id), ("audience", shop.orders.uri)]
+    assert (await shop.behind(token, "/orders/7", question)).status_code == 200
+    response = await shop.behind(token, "/orders/7", [*question, ("role", "Orders.Burn")])
+    assert response.status_code == 403
 
 
 async def test_the_audience_in_its_forms(shop: Shop):

@@ -1,5 +1,7 @@
 //! `/access/check`: whether the token of a request is good for an API that does not look at tokens itself. A proxy asks before
 //! it passes a request on (nginx `auth_request`, Envoy `ext_authz`, Traefik `ForwardAuth`).
+//!
+//! What it asks stands in the query, or in the path where the query is that of whoever called the proxy: [`asked`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,14 +21,28 @@ use super::{Server, log};
 /// Audiences, and roles, that a proxy may name.
 const NAMES_MAX: usize = 50;
 
+/// Behind this stands a question, up to the next slash.
+const BELOW: &str = "/access/check/";
+
 /// A question of a proxy.
 pub(crate) struct Question<'a> {
-    pub(crate) query: &'a str,
+    /// What [`asked`] found.
+    pub(crate) asked: &'a str,
     pub(crate) headers: &'a HeaderMap,
     /// Address of the client, as the proxy tells it.
     pub(crate) ip: IpAddr,
     pub(crate) base: &'a str,
     pub(crate) now: Timestamp,
+}
+
+/// The parameters of a question, encoded as in a query: the query itself, or, below `/access/check/`, the first segment of the
+/// path. Envoy appends path and query of its own caller to what is configured, so below nothing else is read: neither the
+/// query nor any further segment may choose the tenant or the audience.
+pub(crate) fn asked<'u>(path: &'u str, query: Option<&'u str>) -> &'u str {
+    match path.strip_prefix(BELOW) {
+        Some(below) => below.split_once('/').map_or(below, |(question, _)| question),
+        None => query.unwrap_or_default(),
+    }
 }
 
 /// What a question is about.
@@ -98,7 +114,7 @@ fn www_authenticate(base: &str, resource: Option<&str>, challenge: Option<&Chall
 }
 
 async fn check(server: &Server, question: &Question<'_>) -> Result<[(&'static str, String); 4], No> {
-    let wanted = wanted(question.query).map_err(No::Question)?;
+    let wanted = wanted(question.asked).map_err(No::Question)?;
     let unavailable = |error| {
         log::error("database", &error);
         ODataError::unavailable()
@@ -146,9 +162,9 @@ fn is_for(resource: &Arc<Resource>, audience: &str) -> bool {
     audience == resource.app_id || resource.names.iter().any(|name| resource::key(name) == audience)
 }
 
-fn wanted(query: &str) -> Result<Wanted, String> {
+fn wanted(asked: &str) -> Result<Wanted, String> {
     let mut wanted = Wanted::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in form_urlencoded::parse(asked.as_bytes()) {
         match name.as_ref() {
             _ if value.is_empty() => return Err(format!("`{name}` is empty")),
             "tenant" if wanted.tenant.is_empty() => value.as_ref().clone_into(&mut wanted.tenant),
@@ -174,6 +190,27 @@ fn wanted(query: &str) -> Result<Wanted, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn below_the_prefix_no_caller_has_a_say() {
+        let theirs = Some("tenant=theirs&audience=theirs");
+        for (path, query, expected) in [
+            ("/access/check", Some("tenant=t&audience=a"), "tenant=t&audience=a"),
+            ("/access/check", None, ""),
+            ("/access/check/tenant=t&audience=api%3A%2F%2Fa/", None, "tenant=t&audience=api%3A%2F%2Fa"),
+            ("/access/check/tenant=t&audience=a", theirs, "tenant=t&audience=a"),
+            ("/access/check/tenant=t&audience=a/orders/7", theirs, "tenant=t&audience=a"),
+            ("/access/check/tenant=t&audience=a//../tenant=theirs/", theirs, "tenant=t&audience=a"),
+            ("/access/check/orders/7", theirs, "orders"),
+            ("/access/check//orders", theirs, ""),
+        ] {
+            assert_eq!(asked(path, query), expected, "{path}");
+        }
+        assert!(
+            wanted(asked("/access/check/orders/7", theirs)).is_err(),
+            "a prefix that asks nothing opens nothing"
+        );
+    }
 
     #[test]
     fn a_question_says_what_is_protected_and_nothing_else() {

@@ -494,7 +494,7 @@ async fn access_check(
 ) -> Response<Body> {
     let base = base(&server, &uri, &headers);
     let question = forward_auth::Question {
-        query: query.as_deref().unwrap_or_default(),
+        asked: forward_auth::asked(uri.path(), query.as_deref()),
         headers: &headers,
         ip: peer::address(&server.config, peer, &headers),
         base: &base,
