@@ -152,6 +152,8 @@ pub struct References {
     pub locations: Vec<Uuid>,
 }
 
+/// `@odata.type` of a policy; clients write it with and without `#`.
+const TYPE: &str = "microsoft.graph.conditionalAccessPolicy";
 /// What a policy may have beside its conditions.
 const MEMBERS: [&str; 10] = [
     "id",
@@ -206,6 +208,10 @@ impl Policy {
         let policy = Object::new(json);
         policy.has_only(&[&MEMBERS, &["sessionControls"]])?;
         policy.says_nothing_of(&["sessionControls"])?;
+        policy.text("description")?;
+        if policy.text("templateId")?.is_some_and(|id| guid(id).is_none()) {
+            return Err(policy.invalid(Code::Schema, "templateId", "must be a GUID"));
+        }
         let state = policy.required_text("state")?;
         let state = State::parse(state).ok_or_else(|| {
             policy.invalid(Code::Schema, "state", format!("has an invalid value '{}'", echo(state)))
@@ -225,6 +231,18 @@ impl Policy {
             risk_levels: conditions.texts("servicePrincipalRiskLevels", risk_level)?,
             locations: conditions.object("locations", "conditions.locations")?.map(locations).transpose()?,
         })
+    }
+
+    /// Refuses what says that it is something else. The annotation is not kept, so [`Policy::read`] does not see it.
+    pub fn check_type(json: &Map<String, Json>) -> Result<(), Invalid> {
+        let policy = Object::new(json);
+        match policy.text("@odata.type")? {
+            Some(kind) if !kind.trim_start_matches('#').eq_ignore_ascii_case(TYPE) => {
+                let problem = format!("'{}' is not the type of a policy", echo(kind));
+                Err(policy.invalid(Code::Schema, "@odata.type", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether its places have to do with a location, by id or as one of the trusted. A change of a location concerns a

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 from msgraph import GraphServiceClient
+from msgraph.generated.models.app_role import AppRole
 from msgraph.generated.models.application import Application
 from msgraph.generated.models.federated_identity_credential import FederatedIdentityCredential
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
@@ -54,6 +55,34 @@ async def test_a_name_is_needed(graph: GraphServiceClient):
         await graph.applications.post(Application(notes="nameless"))
     assert error.value.response_status_code == 400
     assert error.value.error.message
+
+
+@pytest.mark.parametrize("value", ["Orders Read", "Orders.Read\n", ".Orders", "Ördèrs", "x" * 121])
+async def test_the_value_of_a_role_is_one_word(graph: GraphServiceClient, value: str):
+    """Values stand side by side in tokens and headers, with blanks between."""
+    role = AppRole(
+        id=uuid.uuid4(), allowed_member_types=["Application"], display_name="Read", description="Read", value=value,
+        is_enabled=True,
+    )
+    with pytest.raises(ODataError) as error:
+        await graphs.new_application(graph, app_roles=[role])
+    assert error.value.response_status_code == 400
+    role.value = "Orders.Read-All/x"
+    made = await graphs.new_application(graph, app_roles=[role])
+    role.value = value
+    with pytest.raises(ODataError) as error:
+        await graph.applications.by_application_id(made.id).patch(Application(app_roles=[role]))
+    assert error.value.response_status_code == 400
+
+
+async def test_graph_itself_is_not_deleted(graph: GraphServiceClient):
+    """Nobody could call this API any more, not even to restore it."""
+    resource = await graphs.graph_principal(graph)
+    with pytest.raises(ODataError) as error:
+        await graph.service_principals.by_service_principal_id(resource.id).delete()
+    assert error.value.response_status_code == 403
+    assert error.value.error.code == "Authorization_RequestDenied"
+    assert (await graphs.graph_principal(graph)).id == resource.id
 
 
 async def test_an_application_that_is_not_there(graph: GraphServiceClient):

@@ -223,6 +223,42 @@ async def test_a_change_names_only_what_changes(setting: Setting, workload: Work
     assert {name: found[name] for name in unchanged} == {name: made[name] for name in unchanged}
 
 
+async def test_a_change_of_nothing(setting: Setting):
+    """Tools send what they hold again and again. It is no change: no record of one, and no token that it ends."""
+    workload = await setting.workload("payroll", "Application.Read.All")
+    network = await setting.create(ip_location("192.0.2.0/24"), LOCATIONS)
+    made = await setting.create(policy(workload.service_principal_id, risk=["high"], locations=[network["id"]]))
+    await setting.change(made["id"], {"displayName": graphs.unique("renamed")})
+    kind = {"@odata.type": "#microsoft.graph.ipNamedLocation"}
+    await setting.change(network["id"], kind | {"displayName": graphs.unique("renamed")}, LOCATIONS)
+    token = await setting.token(workload)
+    for path, id, activity, also in [
+        (POLICIES, made["id"], "Update conditional access policy", {}),
+        (LOCATIONS, network["id"], "Update named location", kind),
+    ]:
+        before = (await setting.http.get(f"{path}/{id}")).json()
+        for change in [also, also | {"displayName": before["displayName"]}, before]:
+            await setting.change(id, change, path)
+        beta = path.replace("v1.0", "beta")
+        await setting.change(id, (await setting.http.get(f"{beta}/{id}")).json(), beta)
+        assert (await setting.http.get(f"{path}/{id}")).json() == before
+        assert len(await setting.audits(id, activity)) == 1
+    assert (await setting.call(token)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change", [{"templateId": "no guid"}, {"@odata.type": "#microsoft.graph.ipNamedLocation"}, {"description": 3}],
+    ids=lambda change: next(iter(change)),
+)
+async def test_what_a_policy_says_about_itself_is_read(setting: Setting, workload: Workload, change: dict):
+    document = policy(workload.service_principal_id, state="disabled")
+    response = await setting.http.post(POLICIES, json=document | change)
+    assert response.status_code == 400 and next(iter(change)) in response.json()["error"]["message"], response.text
+    kind = {"@odata.type": "#microsoft.graph.conditionalAccessPolicy"}
+    made = await setting.create(document | kind | {"templateId": str(uuid.uuid4()), "description": "mine"})
+    assert (await setting.http.patch(f"{POLICIES}/{made['id']}", json=change)).status_code == 400
+
+
 async def test_a_change_must_leave_a_valid_policy(setting: Setting, workload: Workload):
     made = await setting.create(policy(workload.service_principal_id, state="disabled"))
     for change in [

@@ -266,6 +266,9 @@ fn what_is_no_policy_is_named() {
         ("/state", json!("on"), Code::Schema, "'on'"),
         ("/state", json!(1), Code::Schema, "'state' must be a string"),
         ("/displayName", json!("x".repeat(257)), Code::Limit, "'displayName'"),
+        ("/description", json!(3), Code::Schema, "'description' must be a string"),
+        ("/templateId", json!("no guid"), Code::Schema, "'templateId' must be a GUID"),
+        ("/templateId", json!(3), Code::Schema, "'templateId' must be a string"),
         ("/conditions", json!([]), Code::Schema, "'conditions' must be an object"),
         ("/conditions/servicePrincipalRiskLevels", json!(["extreme"]), Code::Schema, "'extreme'"),
         ("/conditions/servicePrincipalRiskLevels", json!([1]), Code::Schema, "'1'"),
@@ -324,6 +327,18 @@ fn what_is_no_policy_is_named() {
         let invalid = refused(&changed(path, &value));
         assert_eq!(invalid.code, code, "{path}: {invalid}");
         assert!(invalid.text.contains(text), "{path}: {invalid}");
+    }
+}
+
+#[test]
+fn what_says_that_it_is_something_else_is_refused() {
+    assert_eq!(Policy::check_type(good().as_object().unwrap()), Ok(()));
+    for kind in ["#microsoft.graph.conditionalAccessPolicy", "microsoft.graph.conditionalAccessPolicy"] {
+        assert_eq!(Policy::check_type(&changed("/@odata.type", &json!(kind))), Ok(()), "{kind}");
+    }
+    for kind in [json!("#microsoft.graph.ipNamedLocation"), json!(""), json!(1)] {
+        let invalid = Policy::check_type(&changed("/@odata.type", &kind)).unwrap_err();
+        assert_eq!((invalid.code, invalid.member.as_str()), (Code::Schema, "@odata.type"), "{kind}");
     }
 }
 

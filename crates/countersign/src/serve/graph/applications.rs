@@ -16,6 +16,8 @@ use crate::serve::{directory, watermarks};
 
 /// Longest name of an application or a service principal.
 const NAME_CHARACTERS_MAX: usize = 256;
+/// Longest value of an application role or a scope.
+const VALUE_CHARACTERS_MAX: usize = 120;
 /// Properties that clients cannot set.
 const READ_ONLY: [&str; 13] = [
     "id",
@@ -215,6 +217,14 @@ fn check_object(body: &Map<String, Json>) -> Result<(), ODataError> {
     };
     for list in [body.get("appRoles"), scopes] {
         let members = list.and_then(Json::as_array).map_or(&[] as &[Json], Vec::as_slice);
+        let values = members.iter().filter_map(|member| member.get("value")?.as_str());
+        if let Some(value) = values.filter(|value| !value.is_empty()).find(|value| !is_claim_value(value)) {
+            return Err(ODataError::request_bad_request(format!(
+                "Invalid value specified for property 'value': '{value}' has more than {VALUE_CHARACTERS_MAX} characters, \
+                 begins with '.', or holds a blank or another character that is not allowed."
+            ))
+            .with_target("value"));
+        }
         for name in ["id", "value"] {
             let mut seen = std::collections::BTreeSet::new();
             // A role without a value turns up in no token; any number may do without.
@@ -231,6 +241,14 @@ fn check_object(body: &Map<String, Json>) -> Result<(), ODataError> {
         }
     }
     Ok(())
+}
+
+/// Whether a role or a scope may have the value: in tokens, and in headers that are made of them, values stand side by side
+/// with a blank between.
+fn is_claim_value(value: &str) -> bool {
+    value.len() <= VALUE_CHARACTERS_MAX
+        && !value.starts_with('.')
+        && value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
 /// `PATCH` of either.
@@ -430,6 +448,13 @@ pub(crate) async fn delete(call: &Call<'_>, holder: Holder) -> Result<Answer, OD
             403,
             "Authorization_RequestDenied",
             "The object is disabled because it violates the terms of use, and cannot be deleted.",
+        ));
+    }
+    if holder == Holder::ServicePrincipal && record.text("appId") == Some(directory::GRAPH_APP_ID) {
+        return Err(ODataError::new(
+            403,
+            "Authorization_RequestDenied",
+            "Microsoft Graph cannot be deleted: nobody of the tenant would get a token for this API any more.",
         ));
     }
     soft_delete(call, &mut scoped, holder, record).await?;

@@ -47,6 +47,7 @@ fn check_plan(call: &Call<'_>) -> Result<(), ODataError> {
 fn checked(rule: Rule, given: &Map<String, Json>) -> Result<(Map<String, Json>, References), ODataError> {
     Ok(match rule {
         Rule::Policy => {
+            Policy::check_type(given).map_err(invalid)?;
             let complete = document::complete(given);
             let references = Policy::read(&complete).map_err(invalid)?.references();
             (complete, references)
@@ -151,6 +152,12 @@ pub(crate) async fn update(call: &Call<'_>, rule: Rule) -> Result<Answer, ODataE
         Rule::Location => References::default(),
     };
     check_references(&mut scoped, &references, &known).await?;
+    let last = before.get("modifiedDateTime").cloned().unwrap_or(Json::Null);
+    complete.insert("modifiedDateTime".into(), last);
+    if complete == before {
+        // Nothing was changed, so there is nothing to record, and no token is outdated.
+        return Ok(Answer::Empty);
+    }
     complete.insert("modifiedDateTime".into(), call.now.to_string().into());
     complete.insert(CHANGED.into(), call.now.0.into());
     let old = record.clone();
