@@ -17,6 +17,7 @@ pub mod invalid;
 pub mod location;
 pub mod policy;
 pub mod principal;
+pub mod question;
 pub mod rule;
 pub mod snapshot;
 

@@ -27,7 +27,7 @@ use crate::serve::policies::{self, CHANGED};
 use crate::serve::signals::told::{self, Cause};
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
-fn invalid(invalid: Invalid) -> ODataError {
+pub(crate) fn invalid(invalid: Invalid) -> ODataError {
     ODataError::bad_request(invalid.to_string())
 }
 

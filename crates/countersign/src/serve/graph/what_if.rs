@@ -1,47 +1,33 @@
 //! `POST /identity/conditionalAccess/evaluate`: what policies would make of a sign-in.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
-use countersign_access::evaluate::{Place, Risk, SignIn, WhereCountry};
+use countersign_access::evaluate::{Place, SignIn, WhereCountry};
 use countersign_access::principal::{Attributes, Principal};
-use countersign_model::risk::RiskLevel;
-use countersign_model::source::Country;
+use countersign_access::question::Question;
 use countersign_odata::error::ODataError;
 use countersign_odata::project::project;
 use countersign_odata::query::Select;
 use countersign_store::Record;
 use countersign_store::entity::{CONDITIONAL_ACCESS_POLICY, SERVICE_PRINCIPAL, WHAT_IF_ANALYSIS_RESULT};
-use serde_json::{Map, Value as Json};
-use uuid::Uuid;
+use serde_json::Value as Json;
 
 use super::call::{Answer, Call, failed, internal};
 use super::{body, conditional_access};
 use crate::serve::policies;
 
-const SERVICE_PRINCIPAL_SIGN_IN: &str = "microsoft.graph.servicePrincipalSignIn";
-const APPLICATION_CONTEXT: &str = "microsoft.graph.applicationContext";
-
 /// Answers it. What the question leaves out is not taken from elsewhere.
 pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
     let given = body::object(call.body)?;
-    let identity = part(&given, "signInIdentity", SERVICE_PRINCIPAL_SIGN_IN)?;
-    let context = part(&given, "signInContext", APPLICATION_CONTEXT)?;
-    let id = identity.get("servicePrincipalId").and_then(Json::as_str).unwrap_or_default();
-    let principal_id = guid("signInIdentity.servicePrincipalId", id)?;
-    let resources = resources(context)?;
-    let empty = Map::new();
-    let conditions = given.get("signInConditions").and_then(Json::as_object).unwrap_or(&empty);
-    let applied_only = given.get("appliedPoliciesOnly").and_then(Json::as_bool).unwrap_or(false);
-    let place = place(call, conditions)?;
-    let risk = risk(conditions)?;
+    let question = Question::read(&given).map_err(conditional_access::invalid)?;
+    let principal_id = question.principal;
+    let place = place(call, &question);
 
     let mut scoped = call.read().await?;
     let found = scoped.get(&SERVICE_PRINCIPAL, &principal_id.to_string()).await.map_err(failed)?;
     let Some(record) = found.filter(|record| record.deleted.is_none()) else {
-        return Err(refused(format!(
-            "The service principal '{principal_id}' does not exist in the directory."
-        )));
+        let message = format!("The service principal '{principal_id}' does not exist in the directory.");
+        return Err(ODataError::bad_request(message));
     };
     let app_id = record.text("appId").unwrap_or_default().to_owned();
     let client = call.server.store.client(&call.caller.scope, &app_id).await.map_err(failed)?;
@@ -54,11 +40,11 @@ pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
     let tenant = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
 
     let mut values = Vec::new();
-    for (at, resource) in resources.iter().enumerate() {
+    for (at, resource) in question.resources.iter().enumerate() {
         let sign_in = SignIn {
             principal: Principal { id: principal_id, scope, attributes: &attributes },
             resource: *resource,
-            risk,
+            risk: question.risk,
             place,
             place_at_resource: None,
         };
@@ -82,7 +68,7 @@ pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
         records.into_iter().map(|record| (record.id.clone(), record)).collect();
     let mut results = Vec::new();
     for (id, applies, reasons) in values {
-        if applied_only && !applies {
+        if question.applied_only && !applies {
             continue;
         }
         let Some(mut policy) = records.remove(&id.to_string()) else { continue };
@@ -95,71 +81,12 @@ pub(crate) async fn ask(call: &Call<'_>) -> Result<Answer, ODataError> {
     Ok(Answer::ok(super::collections::page_of(call, name, results, None, None)))
 }
 
-fn refused(text: impl Into<String>) -> ODataError {
-    ODataError::bad_request(text.into())
-}
-
-/// A member that must be an object of one type.
-fn part<'j>(
-    given: &'j Map<String, Json>,
-    name: &str,
-    kind: &str,
-) -> Result<&'j Map<String, Json>, ODataError> {
-    let Some(object) = given.get(name).and_then(Json::as_object) else {
-        return Err(refused(format!("'{name}' is required and must be an object.")));
-    };
-    match object.get("@odata.type").and_then(Json::as_str) {
-        Some(own) if own.trim_start_matches('#').eq_ignore_ascii_case(kind) => Ok(object),
-        Some(other) => {
-            let other: String = other.chars().filter(|letter| !letter.is_control()).take(80).collect();
-            Err(refused(format!("'{name}' is of type '{other}'; only '#{kind}' can be evaluated.")))
-        }
-        None => Err(refused(format!("'{name}' needs '@odata.type', which is '#{kind}'."))),
-    }
-}
-
-fn guid(name: &str, text: &str) -> Result<Uuid, ODataError> {
-    Uuid::try_parse(text).map_err(|_| refused(format!("'{name}' must be a GUID.")))
-}
-
-fn resources(context: &Map<String, Json>) -> Result<Vec<Uuid>, ODataError> {
-    const NAME: &str = "signInContext.includeApplications";
-    let listed = context.get("includeApplications").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-    if listed.is_empty() || listed.len() > 100 {
-        return Err(refused(format!("'{NAME}' must name 1 to 100 applications.")));
-    }
-    listed.iter().map(|id| guid(NAME, id.as_str().unwrap_or_default())).collect()
-}
-
-fn place(call: &Call<'_>, conditions: &Map<String, Json>) -> Result<Place, ODataError> {
-    let text = |name: &str| conditions.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
-    let address = match text("ipAddress") {
-        Some(text) => match text.parse::<IpAddr>() {
-            Ok(address) => Some(address),
-            Err(_) => return Err(refused("'signInConditions.ipAddress' is not an IP address.")),
-        },
-        None => None,
-    };
-    let country = match (text("country"), address) {
-        (Some(text), _) => match <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes()) {
-            Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => WhereCountry::Is(Country(letters)),
-            _ => return Err(refused("'signInConditions.country' must have the two letters of ISO 3166-1.")),
-        },
+/// The country is looked up unless it was said.
+fn place(call: &Call<'_>, question: &Question) -> Place {
+    let country = match (question.country, question.address) {
+        (Some(country), _) => WhereCountry::Is(country),
         (None, Some(address)) => policies::place(&call.server.addresses, address).country,
         (None, None) => WhereCountry::NotSaid,
     };
-    Ok(Place { address, country })
-}
-
-fn risk(conditions: &Map<String, Json>) -> Result<Risk, ODataError> {
-    let Some(text) = conditions.get("servicePrincipalRiskLevel").and_then(Json::as_str) else {
-        return Ok(Risk::NotSaid);
-    };
-    [RiskLevel::None, RiskLevel::Low, RiskLevel::Medium, RiskLevel::High]
-        .into_iter()
-        .find(|level| level.as_str().eq_ignore_ascii_case(text))
-        .map(Risk::Level)
-        .ok_or_else(|| {
-            refused("'signInConditions.servicePrincipalRiskLevel' must be none, low, medium or high.")
-        })
+    Place { address: question.address, country }
 }
