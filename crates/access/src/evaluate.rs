@@ -153,9 +153,11 @@ impl<'s> Evaluation<'s> {
         let mut outcome = Outcome {
             policy,
             applies: self.applies.contains(at),
+            is_in_scope: self.in_reach.contains(at),
             reasons: Reasons::default(),
             satisfied: Conditions::default(),
             not_satisfied: Conditions::default(),
+            unknown: Conditions::default(),
         };
         if !self.snapshot.is_live(at) {
             outcome.reasons.add(Reasons::POLICY_NOT_ENABLED);
@@ -192,12 +194,17 @@ pub struct Outcome<'s> {
     pub policy: &'s Listed,
     /// `policyApplies` of What If: its conditions are met and it is not disabled.
     pub applies: bool,
+    /// Whether its scope reaches the principal. Graph has one reason for that, for its conditions on the principal, and for
+    /// those on the risk.
+    pub is_in_scope: bool,
     /// `analysisReasons` of What If: why it does not apply.
     pub reasons: Reasons,
     /// `conditionsSatisfied` of the sign-in record on beta, of the conditions that the policy has.
     pub satisfied: Conditions,
     /// `conditionsNotSatisfied`.
     pub not_satisfied: Conditions,
+    /// Of these, the ones that depend on what was not said.
+    pub unknown: Conditions,
 }
 
 impl Outcome<'_> {
@@ -221,6 +228,7 @@ impl Outcome<'_> {
             }
             Verdict::Unknown => {
                 self.not_satisfied.add(condition);
+                self.unknown.add(condition);
                 self.reasons.add(Reasons::NOT_ENOUGH_INFORMATION);
             }
         }
@@ -303,6 +311,11 @@ impl Conditions {
         (Conditions::SERVICE_PRINCIPAL_RISK.0, "servicePrincipalRisk"),
     ];
 
+    /// Whether all of `others` are among them.
+    pub fn contains(self, others: Conditions) -> bool {
+        self.0 & others.0 == others.0
+    }
+
     fn add(&mut self, other: Conditions) {
         self.0 |= other.0;
     }
@@ -344,6 +357,10 @@ mod tests {
         reasons.add(Reasons::NOT_ENOUGH_INFORMATION);
         reasons.add(Reasons::APPLICATION);
         assert_eq!(reasons.to_string(), "notEnoughInformation,application,location");
+        let mut conditions = Conditions::LOCATION;
+        conditions.add(Conditions::APPLICATION);
+        assert!(conditions.contains(Conditions::LOCATION) && conditions.contains(Conditions::APPLICATION));
+        assert!(!conditions.contains(Conditions::SERVICE_PRINCIPALS));
         assert_eq!(
             (Reasons::default().to_string(), Conditions::default().to_string()),
             ("notSet".into(), "none".into())

@@ -61,6 +61,7 @@ Examples:
   countersign policy list --data data
   countersign policy create --data data --name 'Block high risk' --include all --risk high
   countersign policy what-if --data data --principal APPID --risk high --ip 203.0.113.10
+  countersign policy enable --data data ID
 
 A server that runs knows of a new policy within seconds.")]
 pub(crate) enum PolicyCommand {
@@ -91,13 +92,56 @@ Exit status: 0 done, 2 nothing was made.")]
         #[command(flatten)]
         settings: Box<PolicySettings>,
     },
+    /// Put a policy into force: it blocks from now on
+    #[command(after_help = "\
+Examples:
+  countersign policy enable --data data ID
+  countersign policy enable --data data ID --json
+
+Exit status: 0 done, 2 nothing was changed.")]
+    Enable {
+        #[command(flatten)]
+        common: PolicyCommon,
+        /// Id of the policy, as `countersign policy list` shows it
+        id: String,
+    },
+    /// Take a policy out of force: it does nothing from now on
+    #[command(after_help = "\
+Examples:
+  countersign policy disable --data data ID
+  countersign policy disable --data data ID --json
+
+It needs no token, so it also helps when a policy blocks the workload that administers the tenant.
+
+Exit status: 0 done, 2 nothing was changed.")]
+    Disable {
+        #[command(flatten)]
+        common: PolicyCommon,
+        /// Id of the policy, as `countersign policy list` shows it
+        id: String,
+    },
+    /// Delete a policy; Graph's API can restore it for 30 days
+    #[command(after_help = "\
+Examples:
+  countersign policy delete --data data ID
+  countersign policy delete --data data ID --json > policy.json
+
+With --json the policy is printed as it was.
+
+Exit status: 0 done, 2 nothing was deleted.")]
+    Delete {
+        #[command(flatten)]
+        common: PolicyCommon,
+        /// Id of the policy, as `countersign policy list` shows it
+        id: String,
+    },
     /// Ask which policies would apply to a sign-in, and why the others would not
     #[command(after_help = "\
 Examples:
   countersign policy what-if --data data --principal APPID --risk high
   countersign policy what-if --data data --principal APPID --ip 203.0.113.10 --applied-only --json
 
-What is not said is not made up: a policy that depends on it is `notEnoughInformation`.
+What is not said is not made up: a policy that depends on it does not apply, and says so.
 The last line says `allowed` or `blocked by` and the policies; the status is 0 in both cases.")]
     WhatIf {
         #[command(flatten)]

@@ -10,6 +10,7 @@ The command line that these tests agree with:
                                [--scope multi-tenant|managed-identity]…
                                [--resource APPID|all]… [--exclude-resource APPID]… [--risk low,medium,high]
                                [--location LOCATION|all|all-trusted]… [--exclude-location LOCATION|all-trusted]…
+    countersign policy enable | disable | delete --data DIR [--tenant T] [--json] ID
     countersign policy what-if --data DIR [--tenant T] [--json] --principal PRINCIPAL [--resource APPID]
                                [--ip ADDRESS] [--country CODE] [--risk LEVEL] [--applied-only]
 
@@ -17,8 +18,8 @@ The command line that these tests agree with:
 the object id of its service principal or by its appId, a LOCATION by its id or its name. A policy is report-only unless
 it is told otherwise, and about all resources. FILE holds a policy as Graph's API takes it; `-` is standard input.
 `what-if` asks about Microsoft Graph unless told otherwise; its last line says `blocked by NAME, …` or `allowed`, and its
-status is 0 in both cases. `--json` prints what Graph's API answers: an array of policies, the policy, and for
-`what-if` an object with `decision` (`block`, `allow`) and `policies`. What cannot be done is one line on standard error
+status is 0 in both cases. A policy about everybody that is in force is warned of on standard error, with the way back.
+`--json` prints what Graph's API answers: an array of policies, the policy (for `delete` as it was), and for `what-if` an object with `decision` (`block`, `allow`) and `policies`. What cannot be done is one line on standard error
 that begins with `error: `, and status 2. A server that runs knows of a new policy within five seconds.
 """
 
@@ -218,6 +219,57 @@ async def test_a_file_that_the_api_would_refuse(setting: Setting, workload: Work
         assert_mistake(run(setting, "create", "--file", str(file)), "policy.json")
 
 
+async def test_whoever_may_lock_himself_out_is_told_the_way_back(setting: Setting):
+    """The workload that administers the tenant is one of all."""
+    done = run(setting, "create", "--name", graphs.unique("cli"), "--state", "enabled", "--include", "all",
+               "--risk", "high", "--resource", UNKNOWN, "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    [line] = done.stderr.splitlines()
+    assert line.startswith("warning: ") and f"countersign policy disable {made['id']}" in line
+    assert document(setting, "disable", made["id"])["state"] == "disabled"
+    assert "countersign policy disable" in run(setting, "enable", made["id"]).stderr
+    printed(setting, "delete", made["id"])
+
+
+# enable, disable, delete
+
+
+async def test_into_force_and_out_of_it(setting: Setting, workload: Workload):
+    made = await setting.create(policy(workload.service_principal_id, state=REPORT_ONLY))
+    text = printed(setting, "enable", made["id"])
+    assert made["id"] in text and made["displayName"] in text and "enabled" in text
+
+    async def status() -> int:
+        return (await setting.ask(workload)).status_code
+
+    assert await graphs.eventually(status, lambda status: status == 400, seconds=6) == 400
+    assert document(setting, "disable", made["id"].upper()) == {
+        name: value for name, value in (await shown(setting, made["id"])).items() if not name.startswith("@odata")
+    }
+    assert (await shown(setting, made["id"]))["state"] == "disabled"
+    assert await graphs.eventually(status, lambda status: status == 200, seconds=6) == 200
+    records = await setting.audits(made["id"], "Update conditional access policy")
+    by = [record["initiatedBy"]["app"]["displayName"] for record in records]
+    assert by == ["countersign policy enable", "countersign policy disable"]
+
+
+async def test_deleted_on_the_command_line(setting: Setting, workload: Workload):
+    made = await setting.create(policy(workload.service_principal_id, state="disabled"))
+    assert document(setting, "delete", made["id"])["displayName"] == made["displayName"]
+    assert (await setting.http.get(f"{POLICIES}/{made['id']}")).status_code == 404
+    path = f"/v1.0/identity/conditionalAccess/deletedItems/policies/{made['id']}"
+    assert (await setting.http.get(path)).status_code == 200
+    made = await setting.create(policy(workload.service_principal_id, state="disabled"))
+    assert made["displayName"] in printed(setting, "delete", made["id"])
+
+
+@pytest.mark.parametrize("command", ["enable", "disable", "delete"])
+def test_a_policy_that_is_not_there(setting: Setting, command: str):
+    assert_mistake(run(setting, command, UNKNOWN), UNKNOWN)
+    assert_mistake(run(setting, command, "Block high risk"), "Block high risk")
+
+
 # list
 
 
@@ -274,6 +326,34 @@ async def test_what_if(setting: Setting, workload: Workload):
     assert text.splitlines()[-1] == "allowed"
     [line] = [line for line in text.splitlines() if made["displayName"] in line]
     assert "location" in line, "why it does not apply"
+
+
+async def test_why_in_words(setting: Setting, workload: Workload):
+    """Graph has one reason for three of them, which `--json` prints as it is."""
+    other = await setting.workload("other")
+    everybody = await setting.workload("everybody", sign_in_audience="AzureADMultipleOrgs")
+    office = await setting.create(ip_location("198.51.100.0/24"), LOCATIONS)
+    who = ["what-if", "--principal", workload.service_principal_id]
+
+    async def why(*words: str, state: str = REPORT_ONLY, principal: Workload = workload, **conditions) -> str:
+        made = await setting.create(policy(principal.service_principal_id, state=state, **conditions))
+        lines = [line for line in printed(setting, *words).splitlines() if made["displayName"] in line]
+        await setting.delete(made["id"])
+        [line] = lines
+        return line
+
+    assert "not included" in await why(*who, principal=other)
+    of_everybody = ["what-if", "--principal", everybody.service_principal_id]
+    assert "out of its scope" in await why(*of_everybody, principal=everybody)
+    assert "another risk" in await why(*who, "--risk", "low", risk=["high"])
+    assert "depends on the risk" in await why(*who, risk=["high"])
+    assert "another resource" in await why(*who, resources=[other.app_id])
+    assert "another location" in await why(*who, "--ip", ELSEWHERE, locations=[office["id"]])
+    assert "depends on the location" in await why(*who, locations=[office["id"]])
+    assert "it is disabled" in await why(*who, state="disabled")
+    assert "all conditions are met" in await why(*who)
+    line = await why(*who, "--risk", "low", "--ip", ELSEWHERE, risk=["high"], locations=[office["id"]])
+    assert "another risk; " in line and "another location" in line
 
 
 async def test_what_a_report_would_do(setting: Setting, workload: Workload):
@@ -342,7 +422,10 @@ async def test_questions_without_an_answer(setting: Setting, workload: Workload,
 # Help.
 
 
-@pytest.mark.parametrize("words", [["policy"], ["policy", "list"], ["policy", "create"], ["policy", "what-if"]])
+@pytest.mark.parametrize(
+    "words", [["policy"], *(["policy", name] for name in ["list", "create", "enable", "disable", "delete", "what-if"])],
+    ids=" ".join,
+)
 def test_the_help_shows_how(setting: Setting, words: list[str]):
     done = setting.server.run(*words, "--help")
     assert done.returncode == 0

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use axum::http::{HeaderMap, HeaderValue, header};
+use countersign_access::evaluate::Conditions;
+use countersign_access::question::Question;
 use countersign_access::rule::Rule;
 use countersign_odata::edm::Version;
 use serde_json::{Map, Value as Json, json};
@@ -14,6 +16,7 @@ use uuid::Uuid;
 use super::config::RawConfig;
 use super::directory::GRAPH_APP_ID;
 use super::graph::access::PERMISSIONS;
+use super::graph::what_if::Judged;
 use super::graph::{self, Answer, Caller, CallerKind};
 use super::{Server, accounts, clock, ids};
 use crate::cli::{PolicyCommand, PolicyRisk, PolicyScope, PolicySettings, PolicyState};
@@ -28,6 +31,9 @@ const REPORT_ONLY: &str = "enabledForReportingButNotEnforced";
 pub(crate) fn run(command: &PolicyCommand) -> Result<()> {
     let (PolicyCommand::List { common }
     | PolicyCommand::Create { common, .. }
+    | PolicyCommand::Enable { common, .. }
+    | PolicyCommand::Disable { common, .. }
+    | PolicyCommand::Delete { common, .. }
     | PolicyCommand::WhatIf { common, .. }) = command;
     let mut raw = RawConfig::default();
     raw.database.clone_from(&common.data.database);
@@ -38,6 +44,9 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<()> {
         let name = match command {
             PolicyCommand::List { .. } => "countersign policy list",
             PolicyCommand::Create { .. } => "countersign policy create",
+            PolicyCommand::Enable { .. } => "countersign policy enable",
+            PolicyCommand::Disable { .. } => "countersign policy disable",
+            PolicyCommand::Delete { .. } => "countersign policy delete",
             PolicyCommand::WhatIf { .. } => "countersign policy what-if",
         };
         let caller = Caller {
@@ -55,6 +64,9 @@ pub(crate) fn run(command: &PolicyCommand) -> Result<()> {
         let text = match command {
             PolicyCommand::List { .. } => session.list(common.json).await,
             PolicyCommand::Create { settings, .. } => session.create(settings, common.json).await,
+            PolicyCommand::Enable { id, .. } => session.switch(id, "enabled", common.json).await,
+            PolicyCommand::Disable { id, .. } => session.switch(id, "disabled", common.json).await,
+            PolicyCommand::Delete { id, .. } => session.delete(id, common.json).await,
             PolicyCommand::WhatIf { principal, resource, ip, country, risk, applied_only, .. } => {
                 let conditions = json!({
                     "ipAddress": ip, "country": country, "servicePrincipalRiskLevel": risk.map(PolicyRisk::as_graph),
@@ -139,15 +151,28 @@ impl Session<'_> {
             None => made?,
         };
         let made = plain(made);
+        warn_of_everybody(&made);
+        told(&made, is_json)
+    }
+
+    /// Gives a policy another state.
+    async fn switch(&self, id: &str, state: &str, is_json: bool) -> Result<String> {
+        let path = path_of(id)?;
+        self.call("PATCH", &path, "", Some(&json!({ "state": state }))).await?;
+        let policy = plain(self.call("GET", &path, "", None).await?);
+        warn_of_everybody(&policy);
+        told(&policy, is_json)
+    }
+
+    async fn delete(&self, id: &str, is_json: bool) -> Result<String> {
+        let path = path_of(id)?;
+        let policy = plain(self.call("GET", &path, "", None).await?);
+        self.call("DELETE", &path, "", None).await?;
         if is_json {
-            return Ok(serde_json::to_string_pretty(&made)?);
+            return Ok(serde_json::to_string_pretty(&policy)?);
         }
-        let what = match state(&made).as_str() {
-            "report-only" => "report-only: it blocks nobody, and sign-ins say what it would do",
-            "enabled" => "enabled: it blocks from now on",
-            _ => "disabled",
-        };
-        Ok(format!("{}  {}\n{what}", text(&made, "id"), text(&made, "displayName")))
+        let (id, name) = (text(&policy, "id"), text(&policy, "displayName"));
+        Ok(format!("{id}  {name}\ndeleted: Graph's API can restore it for 30 days"))
     }
 
     async fn policy(&self, settings: &PolicySettings) -> Result<Json> {
@@ -286,34 +311,107 @@ impl Session<'_> {
             "appliedPoliciesOnly": applied_only,
         });
         let given = question["signInConditions"].to_string();
-        let answer = self.call("POST", EVALUATE, "", Some(&question)).await;
-        let answer = answer.with_context(|| format!("what was asked: {given}"))?;
-        let policies: Vec<Json> =
-            answer["value"].as_array().cloned().unwrap_or_default().into_iter().map(plain).collect();
-        let blocks = |policy: &&Json| policy["policyApplies"] == true && policy["state"] == "enabled";
-        let blocking: Vec<String> =
-            policies.iter().filter(blocks).map(|policy| text(policy, "displayName")).collect();
+        let asked = || format!("what was asked: {given}");
         if is_json {
-            let decision = if blocking.is_empty() { "allow" } else { "block" };
+            let answer = self.call("POST", EVALUATE, "", Some(&question)).await.with_context(asked)?;
+            let policies: Vec<Json> =
+                answer["value"].as_array().cloned().unwrap_or_default().into_iter().map(plain).collect();
+            let blocks = |policy: &Json| policy["policyApplies"] == true && policy["state"] == "enabled";
+            let decision = if policies.iter().any(blocks) { "block" } else { "allow" };
             return Ok(serde_json::to_string_pretty(&json!({ "decision": decision, "policies": policies }))?);
         }
-        let rows = policies.iter().map(|policy| {
-            let applies = policy["policyApplies"] == true;
-            let why =
-                if applies { "all conditions are met".to_owned() } else { text(policy, "analysisReasons") };
-            let applies = if applies { "yes" } else { "no" };
-            vec![text(policy, "displayName"), state(policy), applies.to_owned(), why]
+        let members = question.as_object().cloned().unwrap_or_default();
+        let read = Question::read(&members).with_context(asked)?;
+        let judged = graph::what_if::judge(self.server, self.caller, &read).await;
+        let judged = judged.map_err(|error| anyhow!("{}", error.message)).with_context(asked)?;
+        let judged: Vec<(Json, Judged)> =
+            judged.into_iter().map(|one| (one.policy.clone().into_public(), one)).collect();
+        let blocking: Vec<String> = judged
+            .iter()
+            .filter(|(policy, one)| one.applies && policy["state"] == "enabled")
+            .map(|(policy, _)| text(policy, "displayName"))
+            .collect();
+        let rows = judged.iter().map(|(policy, one)| {
+            let applies = if one.applies { "yes" } else { "no" };
+            vec![text(policy, "displayName"), state(policy), applies.to_owned(), why(policy, one)]
         });
         let verdict = if blocking.is_empty() {
             "allowed".to_owned()
         } else {
             format!("blocked by {}", blocking.join(", "))
         };
-        if policies.is_empty() {
+        if judged.is_empty() {
             return Ok(verdict);
         }
         Ok(format!("{}\n{verdict}", table(&["policy", "state", "applies", "why"], rows)))
     }
+}
+
+/// Why a policy applies or not, in words; Graph has one reason for three of them.
+fn why(policy: &Json, judged: &Judged) -> String {
+    if judged.applies {
+        return "all conditions are met".to_owned();
+    }
+    if policy["state"] == "disabled" {
+        return "it is disabled".to_owned();
+    }
+    if !judged.is_in_scope {
+        return "the workload is out of its scope, such as a managed identity or an application for several tenants"
+            .to_owned();
+    }
+    let lacks = |condition| judged.not_satisfied.contains(condition);
+    let is_open = |condition| judged.unknown.contains(condition);
+    let mut words = Vec::new();
+    if lacks(Conditions::SERVICE_PRINCIPALS) {
+        words.push("the workload is not included, or it is excluded");
+    }
+    if lacks(Conditions::APPLICATION) {
+        words.push("it is about another resource");
+    }
+    if is_open(Conditions::SERVICE_PRINCIPAL_RISK) {
+        words.push("it depends on the risk, which was not said");
+    } else if lacks(Conditions::SERVICE_PRINCIPAL_RISK) {
+        words.push("it is about another risk");
+    }
+    if is_open(Conditions::LOCATION) {
+        words.push("it depends on the location, which was not said");
+    } else if lacks(Conditions::LOCATION) {
+        words.push("it is about another location");
+    }
+    words.join("; ")
+}
+
+/// Whoever locks himself out must know the way back, which needs no token.
+fn warn_of_everybody(policy: &Json) {
+    let included = &policy["conditions"]["clientApplications"]["includeServicePrincipals"];
+    let is_about_everybody =
+        included.as_array().is_some_and(|ids| ids.iter().any(|id| id == "ServicePrincipalsInMyTenant"));
+    if policy["state"] == "enabled" && is_about_everybody {
+        output::warn(&format!(
+            "the policy is about all workloads of the tenant and may block the one that administers it, too; \
+             `countersign policy disable {}` takes it out of force",
+            text(policy, "id")
+        ));
+    }
+}
+
+/// A policy as it is now.
+fn told(policy: &Json, is_json: bool) -> Result<String> {
+    if is_json {
+        return Ok(serde_json::to_string_pretty(policy)?);
+    }
+    let what = match state(policy).as_str() {
+        "report-only" => "report-only: it blocks nobody, and sign-ins say what it would do",
+        "enabled" => "enabled: it blocks from now on",
+        _ => "disabled",
+    };
+    Ok(format!("{}  {}\n{what}", text(policy, "id"), text(policy, "displayName")))
+}
+
+fn path_of(id: &str) -> Result<String> {
+    let id = Uuid::try_parse(id)
+        .map_err(|_| anyhow!("`{id}` is no id of a policy: `countersign policy list` shows them"))?;
+    Ok(format!("{POLICIES}/{id}"))
 }
 
 /// appIds of resources, or all.

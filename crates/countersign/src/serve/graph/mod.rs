@@ -23,7 +23,7 @@ mod roles;
 pub(crate) mod routes;
 mod search;
 mod users;
-mod what_if;
+pub(crate) mod what_if;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
