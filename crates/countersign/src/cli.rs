@@ -112,6 +112,7 @@ Examples:
   countersign policy disable --data data ID --json
 
 It needs no token, so it also helps when a policy blocks the workload that administers the tenant.
+A tenant without the premium plan can only delete its policies.
 
 Exit status: 0 done, 2 nothing was changed.")]
     Disable {
