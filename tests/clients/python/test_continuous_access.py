@@ -548,7 +548,9 @@ async def test_a_batch_ends_with_its_caller(setting: Setting):
         response = await running
         if then == "18" or response.status_code == 401:
             continue  # it was too fast, or too slow
-        assert (await setting.http.get(path)).json()["notes"] == then
+        # The part that was under way may end.
+        after = (await setting.http.get(path)).json()["notes"]
+        assert int(after or -1) - int(then or -1) <= 1
         return
     pytest.fail("no batch was under way when its caller was disabled")
 
