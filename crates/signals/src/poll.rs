@@ -1,7 +1,9 @@
 //! Events that a receiver fetches (RFC 8936): what it asks for and says of earlier ones, and what it gets.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
@@ -126,6 +128,45 @@ impl Serialize for Answer {
             map.serialize_entry("moreAvailable", &true)?;
         }
         map.end()
+    }
+}
+
+/// As a receiver reads it: in the order in which it is written. Members that are not known are passed over.
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Answer, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Members {
+            sets: Sets,
+            #[serde(default)]
+            more_available: bool,
+        }
+        let Members { sets: Sets(sets), more_available } = Members::deserialize(deserializer)?;
+        Ok(Answer { sets, more_available })
+    }
+}
+
+struct Sets(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Sets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sets, D::Error> {
+        struct InOrderOf;
+        impl<'de> Visitor<'de> for InOrderOf {
+            type Value = Sets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("tokens by `jti`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sets, A::Error> {
+                let mut sets = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    sets.push(entry);
+                }
+                Ok(Sets(sets))
+            }
+        }
+        deserializer.deserialize_map(InOrderOf)
     }
 }
 

@@ -415,3 +415,19 @@ fn an_answer_is_written_in_order() {
         r#"{"sets":{"z":"eyJ.1","a":"eyJ.2"},"moreAvailable":true}"#
     );
 }
+
+#[test]
+fn an_answer_is_read_in_order() {
+    let read = |text: &str| {
+        serde_json::from_str::<poll::Answer>(text).map(|answer| (answer.sets, answer.more_available))
+    };
+    let set = |jti: &str, token: &str| (jti.to_owned(), token.to_owned());
+    let sets = vec![set("z", "eyJ.1"), set("a", "eyJ.2"), set("m", "eyJ.3")];
+    let written = serde_json::to_string(&poll::Answer { sets: sets.clone(), more_available: true }).unwrap();
+    assert_eq!(read(&written).unwrap(), (sets, true));
+    assert_eq!(read(r#"{"more": 1, "sets": {}}"#).unwrap(), (vec![], false));
+    for wrong in ["{}", r#"{"sets": []}"#, r#"{"sets": {"a": 1}}"#, r#"{"sets": {}, "moreAvailable": "no"}"#]
+    {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
