@@ -20,6 +20,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("countersign-token", &["countersign-model"]),
     ("countersign-signals", &["countersign-model", "countersign-token"]),
     (
+        "countersign-resource-guard",
+        &["countersign-model", "countersign-access", "countersign-token", "countersign-signals"],
+    ),
+    (
         "countersign",
         &[
             "countersign-model",
@@ -33,6 +37,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "countersign-signals",
             "countersign-store",
             "countersign-token",
+            // For its tests: the layer is tried against the real server.
+            "countersign-resource-guard",
         ],
     ),
     ("xtask", &["countersign-model", "countersign-enrichment"]),

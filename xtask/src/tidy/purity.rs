@@ -1,5 +1,6 @@
 //! Pure crates do no I/O, ask no clock, draw no chance and wait for nothing: neither through what they depend on nor in
-//! their own source. Tests may. Below the binary, the store alone is not pure: a database is what it is about.
+//! their own source. Tests may. Below the binary the store is not pure, for a database is what it is about, and beside it the
+//! resource guard, which follows a server.
 
 use std::collections::HashSet;
 
