@@ -24,7 +24,15 @@ struct Known {
     table: Table,
     /// When the issuer last answered a request for events.
     heard: Instant,
+    /// Whether another process has taken the stream, and with it what comes next.
+    is_taken: bool,
     fault: Option<String>,
+}
+
+impl Known {
+    fn is_deaf(&self, max_silence: Duration) -> bool {
+        self.is_taken || self.heard.elapsed() > max_silence
+    }
 }
 
 /// All that a request is judged by, and what keeps it up to date.
@@ -43,7 +51,7 @@ pub(crate) struct Following {
 pub struct Health {
     /// How long ago the issuer last answered a request for events.
     pub silence: Duration,
-    /// Whether that is longer than it may be, so that tokens that can be revoked are not served.
+    /// Whether that is longer than it may be, or another process hears in its place: tokens that can be revoked are not served.
     pub is_deaf: bool,
     /// Why the last request failed, if it did.
     pub fault: Option<String>,
@@ -53,7 +61,7 @@ pub struct Health {
 
 impl Following {
     pub(crate) fn new(issuer: Issuer, rules: Rules, keys: Keys, tenant: Uuid, max_silence: Duration) -> Self {
-        let known = Known { table: Table::default(), heard: Instant::now(), fault: None };
+        let known = Known { table: Table::default(), heard: Instant::now(), is_taken: false, fault: None };
         Self { issuer, rules, keys, tenant, max_silence, known: RwLock::new(known) }
     }
 
@@ -64,7 +72,7 @@ impl Following {
     pub(crate) fn decide(&self, token: &TokenFacts, now: Timestamp) -> Verdict {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         // A new token would help no more than this one: nobody here could tell that it is good.
-        if token.is_cae && known.heard.elapsed() > self.max_silence {
+        if token.is_cae && known.is_deaf(self.max_silence) {
             return Verdict::Unavailable;
         }
         known.table.decide(token, now)
@@ -72,10 +80,9 @@ impl Following {
 
     pub(crate) fn health(&self) -> Health {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let silence = known.heard.elapsed();
         Health {
-            silence,
-            is_deaf: silence > self.max_silence,
+            silence: known.heard.elapsed(),
+            is_deaf: known.is_deaf(self.max_silence),
             fault: known.fault.clone(),
             entries: known.table.len(),
         }
@@ -93,7 +100,10 @@ impl Following {
                 break;
             }
         }
-        let from = self.update(|known| known.table.begin(clock::now()));
+        let from = self.update(|known| {
+            known.is_taken = false;
+            known.table.begin(clock::now())
+        });
         Ok((stream, poll, from))
     }
 
@@ -125,6 +135,11 @@ impl Following {
     /// One request: what to acknowledge with the next one, and whether more waits.
     async fn step(&self, stream: &Stream, poll: &Poll) -> Result<(Poll, bool), Fault> {
         let answer = self.issuer.poll(stream, poll).await?;
+        // Before anything is acknowledged that the other has to hear.
+        if !self.issuer.is_ours(stream).await? {
+            self.update(|known| known.is_taken = true);
+            return Err(Fault::Taken);
+        }
         let mut next = Poll::default();
         for (jti, token) in answer.sets {
             match self.read(stream, &token).await? {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::settings::{Settings, is_this_machine};
-use crate::{Fault, StartError};
+use crate::{Fault, StartError, clock};
 
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ pub(crate) struct Issuer {
     tenant: Uuid,
     client_id: String,
     secret: Zeroizing<String>,
+    /// What the stream is described with: this process, and no other.
+    mark: String,
     /// Our own token for its API, until it is refused.
     token: Mutex<Option<Zeroizing<String>>>,
 }
@@ -89,6 +91,7 @@ impl Issuer {
             tenant: settings.tenant()?,
             client_id: settings.client_id.clone(),
             secret: settings.secret.clone(),
+            mark: format!("resource guard {}-{}", std::process::id(), clock::now().0),
             token: Mutex::new(None),
         })
     }
@@ -113,7 +116,7 @@ impl Issuer {
         let wanted = json!({
             "events_requested": EVENTS.map(EventType::uri),
             "delivery": {"method": POLL},
-            "description": "resource guard",
+            "description": self.mark,
         });
         let mut answer = self.call(Method::POST, &url, Some(&wanted), TIMEOUT).await;
         if let Err(Fault::Status(409)) = answer {
@@ -143,6 +146,13 @@ impl Issuer {
         }
         self.enable(&stream).await?;
         Ok(stream)
+    }
+
+    /// Whether no other process has taken the stream since.
+    pub(crate) async fn is_ours(&self, stream: &Stream) -> Result<bool, Fault> {
+        let url = format!("{}/{}/signals/streams?stream_id={}", self.base, self.tenant, stream.id);
+        let found = json(&self.call(Method::GET, &url, None, TIMEOUT).await?)?;
+        Ok(found["description"] == self.mark)
     }
 
     /// Makes the stream deliver, whatever it did before.

@@ -56,6 +56,9 @@ pub enum Fault {
     /// It said something else than it should.
     #[error("the issuer's answer cannot be used")]
     Answer,
+    /// Another process listens with the same application: each of the two would hear half.
+    #[error("another process has taken the stream: each needs an application of its own")]
+    Taken,
     /// An event is signed with a key that it does not publish.
     #[error("an event is signed by nobody who is known")]
     Key,

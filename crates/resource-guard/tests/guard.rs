@@ -50,6 +50,8 @@ struct Issuer {
     /// What waits, in order, by `jti`.
     waiting: Mutex<Vec<(String, String)>>,
     rung: Notify,
+    /// What the stream is described with.
+    description: Mutex<Value>,
     number: AtomicU64,
     /// Bodies of requests by path.
     asked: Mutex<HashMap<String, Vec<Value>>>,
@@ -66,6 +68,7 @@ impl Issuer {
             tokens_asked: AtomicUsize::default(),
             waiting: Mutex::default(),
             rung: Notify::new(),
+            description: Mutex::default(),
             number: AtomicU64::default(),
             asked: Mutex::default(),
         });
@@ -177,8 +180,14 @@ async fn answer(State(issuer): State<Arc<Issuer>>, request: Request) -> Response
             return StatusCode::UNAUTHORIZED.into_response();
         }
         ("POST", "signals/streams") => return StatusCode::CONFLICT.into_response(),
+        ("GET", "signals/streams") if parts.uri.query().is_some() => {
+            json!({"stream_id": STREAM, "description": *issuer.description.lock().unwrap()})
+        }
         ("GET", "signals/streams") => json!([stream]),
-        ("PUT", "signals/streams") => stream,
+        ("PUT", "signals/streams") => {
+            *issuer.description.lock().unwrap() = body["description"].clone();
+            stream
+        }
         ("POST", "signals/status") => json!({}),
         ("POST", _) => json!({"sets": poll(&issuer, &body).await}),
         _ => return StatusCode::NOT_FOUND.into_response(),
@@ -448,6 +457,25 @@ async fn a_guard_that_hears_nothing_serves_nothing_that_can_be_revoked() {
     api.until(503, &token).await;
     assert!(guard.health().fault.is_some());
     assert_eq!(issuer.waiting.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_that_share_an_application_the_first_knows_that_it_hears_no_more() {
+    let issuer = Issuer::start().await;
+    let (first, second) = (issuer.guard(MAX_SILENCE).await, issuer.guard(MAX_SILENCE).await);
+    let (api, other) = (Api::start(&first).await, Api::start(&second).await);
+    let token = issuer.token(&json!({}));
+    issuer.tell_of(CLIENT, Body::SessionRevoked, Some(1));
+    issuer.ring();
+    // The one that has the stream takes it; the other serves nothing that could be revoked without its hearing of it.
+    api.until(503, &token).await;
+    assert!(first.health().is_deaf);
+    assert!(first.health().fault.unwrap().contains("application of its own"));
+    issuer.taken().await;
+    assert_eq!(other.get("/orders", &token).await.0, 200);
+    assert!(!second.health().is_deaf);
+    let plain = issuer.token(&json!({"xms_cc": null}));
+    assert_eq!(api.get("/orders", &plain).await.0, 200);
 }
 
 #[tokio::test]
