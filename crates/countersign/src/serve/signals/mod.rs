@@ -18,13 +18,13 @@ use countersign_odata::error::ODataError;
 use countersign_odata::query::RawOptions;
 use countersign_signals::invalid::Invalid;
 use countersign_signals::stream::Transmitter;
-use countersign_store::Tenant;
+use countersign_store::{Scoped, Tenant};
 use countersign_token::claims::issuer;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::Server;
 use super::graph::access::{self, READ_SIGNALS, Verdict, WRITE_SIGNALS};
-use super::graph::{self, Call, Caller};
+use super::graph::{self, Call, Caller, audit};
 
 /// What a caller is answered with, when it is no error.
 pub(crate) struct Answered {
@@ -165,4 +165,32 @@ fn stream_of_query(query: &str) -> Option<String> {
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn invalid(invalid: Invalid) -> ODataError {
     ODataError::bad_request(format!("{invalid}."))
+}
+
+/// What a change of ours is about: a stream or a transmitter.
+struct Target<'a> {
+    id: String,
+    display_name: Option<&'a str>,
+}
+
+/// Writes the audit record of a change.
+async fn write_record(
+    call: &Call<'_>,
+    scoped: &mut Scoped,
+    (activity, operation): (&'static str, &'static str),
+    what: &Target<'_>,
+    properties: Vec<Json>,
+) -> Result<(), ODataError> {
+    let object = Map::from_iter([
+        ("id".to_owned(), what.id.as_str().into()),
+        ("displayName".to_owned(), what.display_name.into()),
+    ]);
+    let change = audit::Change {
+        activity,
+        operation,
+        category: "Policy",
+        service: "Shared Signals",
+        targets: vec![audit::target("Other", &object, properties)],
+    };
+    audit::write(call, scoped, change).await
 }

@@ -3,16 +3,14 @@
 use axum::http::StatusCode;
 use countersign_model::time::SECOND;
 use countersign_odata::error::ODataError;
-use countersign_signals::stream::{
-    self, Configuration, Delivery, Stream, StreamStatus, is_too_early, verification,
-};
+use countersign_signals::stream::{self, Delivery, Stream, StreamStatus, is_too_early, verification};
 use countersign_signals::subject::Subject;
 use countersign_store::{Scoped, StoreError, StoredStream};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use super::{Addresses, Answered, invalid};
-use crate::serve::graph::audit::{self, modified, target};
+use super::{Addresses, Answered, Target, invalid, write_record};
+use crate::serve::graph::audit::modified;
 use crate::serve::graph::{Call, body};
 use crate::serve::graph::{failed, internal};
 use crate::serve::ids;
@@ -263,19 +261,11 @@ async fn write_audit(
         "Update" => "Update security event stream",
         _ => "Delete security event stream",
     };
-    let Configuration { description, .. } = &stored.stream.configuration;
-    let object = Map::from_iter([
-        ("id".to_owned(), stored.stream.id.to_string().into()),
-        ("displayName".to_owned(), json!(description)),
-    ]);
-    let change = audit::Change {
-        activity,
-        operation,
-        category: "Policy",
-        service: "Shared Signals",
-        targets: vec![target("Other", &object, properties)],
+    let what = Target {
+        id: stored.stream.id.to_string(),
+        display_name: stored.stream.configuration.description.as_deref(),
     };
-    audit::write(call, scoped, change).await
+    write_record(call, scoped, (activity, operation), &what, properties).await
 }
 
 /// How long a receiver whose application cannot sign in is left alone before it is looked at again, in microseconds.

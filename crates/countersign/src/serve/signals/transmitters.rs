@@ -6,10 +6,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_odata::error::ODataError;
 use countersign_store::{Scoped, StoreError, StoredTransmitter};
 use reqwest::Url;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use super::{Addresses, Answered};
-use crate::serve::graph::audit::{self, modified, target};
+use super::{Addresses, Answered, Target, write_record};
+use crate::serve::graph::audit::modified;
 use crate::serve::graph::{Call, body};
 use crate::serve::graph::{failed, internal};
 use crate::serve::ids;
@@ -146,23 +146,13 @@ async fn record(
     operation: &'static str,
     transmitter: &StoredTransmitter,
 ) -> Result<(), ODataError> {
-    let object = Map::from_iter([
-        ("id".to_owned(), transmitter.id.as_str().into()),
-        ("displayName".to_owned(), json!(transmitter.description)),
-    ]);
     let issuer = Json::from(transmitter.issuer.as_str());
     let (activity, property) = match operation {
         "Add" => ("Add security event transmitter", modified("Issuer", &Json::Null, &issuer)),
         _ => ("Delete security event transmitter", modified("Issuer", &issuer, &Json::Null)),
     };
-    let change = audit::Change {
-        activity,
-        operation,
-        category: "Policy",
-        service: "Shared Signals",
-        targets: vec![target("Other", &object, vec![property])],
-    };
-    audit::write(call, scoped, change).await
+    let what = Target { id: transmitter.id.clone(), display_name: transmitter.description.as_deref() };
+    write_record(call, scoped, (activity, operation), &what, vec![property]).await
 }
 
 #[cfg(test)]
