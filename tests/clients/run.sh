@@ -139,10 +139,23 @@ sum() {
         awk '{ total += match($0, /[0-9]+/) ? substr($0, RSTART, RLENGTH) : 1 } END { print total + 0 }'
 }
 
+# The suite for Python. A whole one runs on both databases at the same time: tests wait more than they compute.
+pytest() {
+    local run=("$python" -m pytest --quiet --tb=short --color=no) code=0
+    if [[ -z "${COUNTERSIGN_TEST_DATABASE:-}" || "$#" != 0 ]]; then
+        "${run[@]}" -o "cache_dir=$work/pytest-cache" "$@"
+        return
+    fi
+    "${run[@]}" -o "cache_dir=$work/pytest-cache-sqlite" -k "not postgres" >"$work/python-sqlite.log" 2>&1 &
+    "${run[@]}" -o "cache_dir=$work/pytest-cache" -k postgres || code=$?
+    wait "$!" || code=$?
+    cat "$work/python-sqlite.log"
+    return "$code"
+}
+
 cd "$here/python"
 if wants python; then
-    suite python '[0-9]+ passed' '[0-9]+ (failed|error)' \
-        "$python" -m pytest --quiet --tb=short --color=no -o "cache_dir=$work/pytest-cache" "$@"
+    suite python '[0-9]+ passed' '[0-9]+ (failed|error)' pytest "$@"
 fi
 if wants node; then
     suite node '^# pass [0-9]+' '^# (fail|cancelled) [0-9]+' \
