@@ -14,10 +14,9 @@ use countersign_signals::stream::{Authorization, Delivery};
 use countersign_signals::subject;
 use countersign_store::{Lead, Rung, Scoped, StoreError, StoredEvent, StoredStream, TenantScope};
 use countersign_token::keys::Algorithm;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::streams::{RECEIVER_AGAIN, may_receive};
 use crate::serve::{Server, clock, log};
@@ -153,7 +152,7 @@ fn start_or_wake(server: &Arc<Server>, drivers: &mut Drivers, scope: &TenantScop
             stream_id: stream_id.to_owned(),
             wake: Arc::clone(&wake),
         };
-        Driver { wake, task: tokio::spawn(sender.drive()) }
+        Driver { wake, task: tokio::spawn(Arc::new(sender).drive()) }
     };
     match drivers.get(&stream_id) {
         Some(driver) if !driver.task.is_finished() => driver.wake.notify_one(),
@@ -185,12 +184,14 @@ struct Known {
 
 impl Sender {
     /// Sends until the stream is deleted.
-    async fn drive(self) {
+    async fn drive(self: Arc<Self>) {
         let mut known = Known::default();
-        let mut under_way = FuturesUnordered::new();
+        // Tasks of their own: one that was not polled while the stream is looked at would go on holding its connection to the
+        // database, which others, and the look itself, wait for.
+        let mut under_way = JoinSet::new();
         // Arrived, and to be removed; one removal at a time, so that under load many go in one transaction.
         let mut arrived: Vec<i64> = Vec::new();
-        let mut removal = FuturesUnordered::new();
+        let mut removal = JoinSet::new();
         let mut is_stale = true;
         loop {
             if is_stale {
@@ -208,7 +209,7 @@ impl Sender {
             let pause = match known.next(now) {
                 Next::Send(sequence) => {
                     if let Some(stream) = &known.stream {
-                        under_way.push(self.deliver(Arc::clone(stream), sequence as i64));
+                        under_way.spawn(Arc::clone(&self).deliver(Arc::clone(stream), sequence as i64));
                     }
                     continue;
                 }
@@ -217,21 +218,21 @@ impl Sender {
                 Next::Idle => RECEIVER_AGAIN,
             };
             if removal.is_empty() && !arrived.is_empty() {
-                removal.push(self.remove(std::mem::take(&mut arrived)));
+                removal.spawn(Arc::clone(&self).remove(std::mem::take(&mut arrived)));
             }
             let pause = Duration::from_micros(pause.clamp(0, 3_600 * SECOND) as u64);
             tokio::select! {
                 () = self.wake.notified() => is_stale = true,
                 () = tokio::time::sleep(pause) => is_stale = !known.may_receive,
-                Some((sequence, answer)) = under_way.next() => {
+                Some(Ok((sequence, answer))) = under_way.join_next() => {
                     known.queue.answered(sequence as u64, answer, clock::now());
                     if answer.is_success() {
                         arrived.push(sequence);
                     }
                 }
-                Some(kept) = removal.next() => {
+                Some(Ok(kept)) = removal.join_next() => {
                     // What could not be removed is tried again with the next; at worst it is sent twice.
-                    arrived.extend::<Vec<i64>>(kept);
+                    arrived.extend(kept);
                 }
             }
         }
@@ -281,7 +282,7 @@ impl Sender {
     }
 
     /// Sends one event.
-    async fn deliver(&self, stream: Arc<StoredStream>, sequence: i64) -> (i64, Answer) {
+    async fn deliver(self: Arc<Self>, stream: Arc<StoredStream>, sequence: i64) -> (i64, Answer) {
         let answer = match self.try_to_deliver(&stream, sequence).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -311,7 +312,7 @@ impl Sender {
     }
 
     /// Removes events that have arrived; those that could not be removed.
-    async fn remove(&self, sequences: Vec<i64>) -> Vec<i64> {
+    async fn remove(self: Arc<Self>, sequences: Vec<i64>) -> Vec<i64> {
         let removed = async {
             let stream = self.stream_id.parse().unwrap_or_default();
             let mut scoped = self.server.store.begin(&self.scope).await?;
