@@ -45,6 +45,7 @@ use anyhow::{Context, Result};
 use axum_server::Handle;
 use countersign_enrichment::table::IpTable;
 use countersign_store::Store;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Serve;
 use config::{Config, RawConfig};
@@ -133,7 +134,9 @@ async fn serve(config: Config) -> Result<()> {
     let sender = tokio::spawn(signals::push::run(Arc::clone(&server), Arc::clone(&stop_sending)));
     let managed = managed_identity::start(&server).await?;
     let under_way = under_way::UnderWay::default();
-    tokio::spawn(stop_on_signal(handle.clone(), under_way.clone(), server.config.drain));
+    // Before anybody is told that it listens: who is told may end it at once.
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(stop_on_signal(signals, handle.clone(), under_way.clone(), server.config.drain));
     crate::output::say(&format!("listening on {}", address_of(address)));
     let counted = axum::middleware::from_fn_with_state(under_way, under_way::count);
     let service = routes::router(Arc::clone(&server))
@@ -163,13 +166,12 @@ fn address_of(address: SocketAddr) -> String {
 }
 
 /// Lets requests that are under way end, and takes no new ones.
-async fn stop_on_signal(handle: Handle<SocketAddr>, under_way: under_way::UnderWay, drain: Duration) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return log::error("signals", "cannot be heard; only SIGKILL will end the server");
-    };
+async fn stop_on_signal(
+    (mut terminate, mut interrupt): (Signal, Signal),
+    handle: Handle<SocketAddr>,
+    under_way: under_way::UnderWay,
+    drain: Duration,
+) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
