@@ -21,7 +21,7 @@ use countersign_store::entity::{
 use countersign_store::{Record, Scoped, Store};
 use serde_json::{Map, Value as Json};
 
-use super::graph::risk::{end_tokens, history_item, risk_of};
+use super::graph::risk::{end_tokens, history_item, risk_of, set};
 use super::policies::{self, TenantPolicies};
 use super::signals::told::{self, Cause};
 use super::{clock, directory, ids, init};
@@ -117,10 +117,7 @@ async fn load_principal(
         let body = risky_body(scoped, principal).await?;
         scoped.insert(&RISKY_SERVICE_PRINCIPAL, body).await?
     };
-    record.body.insert("riskLevel".into(), risk.level.as_str().into());
-    record.body.insert("riskState".into(), risk.state.as_str().into());
-    record.body.insert("riskDetail".into(), "none".into());
-    record.body.insert("riskLastUpdatedDateTime".into(), risk.updated.to_string().into());
+    set(&mut record, &risk, "none", risk.updated);
     let record: Record = scoped.update(&RISKY_SERVICE_PRINCIPAL, record).await?;
     let ended =
         end_tokens(scoped, policies, &record.id, (known.level, known.state), &risk, clock::now()).await?;

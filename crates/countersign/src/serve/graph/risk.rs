@@ -35,6 +35,8 @@ pub(crate) enum Decision {
 pub(crate) async fn decide(call: &Call<'_>, decision: Decision) -> Result<Answer, ODataError> {
     let given = body::object(call.body)?;
     let ids = service_principal_ids(&given)?;
+    // Before the transaction: whoever holds a connection to the database does not wait for another.
+    let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
     let mut scoped = call.begin().await?;
     let mut is_any_known = false;
     for id in &ids {
@@ -50,7 +52,7 @@ pub(crate) async fn decide(call: &Call<'_>, decision: Decision) -> Result<Answer
             _ => continue,
         };
         is_any_known = true;
-        apply(call, &mut scoped, body, decision).await?;
+        apply(call, &mut scoped, &policies, body, decision).await?;
     }
     if !is_any_known {
         return Err(ODataError::not_found(&ids[0]).with_code("ResourceNotFound"));
@@ -105,6 +107,7 @@ pub(crate) fn risky_body(principal: &Map<String, Json>, now: Timestamp) -> Map<S
 async fn apply(
     call: &Call<'_>,
     scoped: &mut Scoped,
+    policies: &TenantPolicies,
     risky: Record,
     decision: Decision,
 ) -> Result<(), ODataError> {
@@ -129,14 +132,10 @@ async fn apply(
         return Ok(());
     }
     let mut risky = risky;
-    risky.body.insert("riskLevel".into(), risk.level.as_str().into());
-    risky.body.insert("riskState".into(), risk.state.as_str().into());
-    risky.body.insert("riskDetail".into(), detail.into());
-    risky.body.insert("riskLastUpdatedDateTime".into(), call.now.to_string().into());
+    set(&mut risky, &risk, detail, call.now);
     let risky = scoped.update(&RISKY_SERVICE_PRINCIPAL, risky).await.map_err(failed)?;
 
-    let policies = call.server.policies.of(&call.server.store, &call.caller.scope).await.map_err(internal)?;
-    end_tokens(scoped, &policies, &risky.id, (before.0, before.1), &risk, call.now).await.map_err(failed)?;
+    end_tokens(scoped, policies, &risky.id, (before.0, before.1), &risk, call.now).await.map_err(failed)?;
     let signal = match decision {
         Decision::ConfirmCompromised => Signal::Confirmed { previous: before.0 },
         Decision::Dismiss => Signal::Dismissed { previous: before.0 },
@@ -206,6 +205,18 @@ pub(crate) async fn revoke(scoped: &mut Scoped, id: &str, now: Timestamp) -> Res
     watermarks::revoke(&mut principal.body, now);
     scoped.update(&SERVICE_PRINCIPAL, principal).await?;
     Ok(true)
+}
+
+/// Writes a risk into a risky service principal.
+pub(crate) fn set(risky: &mut Record, risk: &Risk, detail: &str, updated: Timestamp) {
+    for (name, value) in [
+        ("riskLevel", risk.level.as_str().into()),
+        ("riskState", risk.state.as_str().into()),
+        ("riskDetail", detail.into()),
+        ("riskLastUpdatedDateTime", updated.to_string().into()),
+    ] {
+        risky.body.insert(name.to_owned(), value);
+    }
 }
 
 /// The state machine's view of a risky service principal.

@@ -52,8 +52,9 @@ pub(crate) async fn judge(
     question: &Question,
 ) -> Result<Vec<Judged>, ODataError> {
     let principal_id = question.principal;
-    let mut scoped = server.store.read(&caller.scope).await.map_err(failed)?;
-    let found = scoped.get(&SERVICE_PRINCIPAL, &principal_id.to_string()).await.map_err(failed)?;
+    // One connection at a time: whoever holds one does not wait for another.
+    let read = async || server.store.read(&caller.scope).await.map_err(failed);
+    let found = read().await?.get(&SERVICE_PRINCIPAL, &principal_id.to_string()).await.map_err(failed)?;
     let Some(record) = found.filter(|record| record.deleted.is_none()) else {
         let message = format!("The service principal '{principal_id}' does not exist in the directory.");
         return Err(ODataError::bad_request(message));
@@ -67,7 +68,7 @@ pub(crate) async fn judge(
     let attributes = record.body.get("customSecurityAttributes").and_then(Json::as_object);
     let attributes = attributes.map(Attributes::read).unwrap_or_default();
     let tenant = server.policies.of(&server.store, &caller.scope).await.map_err(internal)?;
-    let records = scoped.all(&CONDITIONAL_ACCESS_POLICY, &[]).await.map_err(failed)?;
+    let records = read().await?.all(&CONDITIONAL_ACCESS_POLICY, &[]).await.map_err(failed)?;
     let mut records: HashMap<String, Record> =
         records.into_iter().map(|record| (record.id.clone(), record)).collect();
 

@@ -45,6 +45,8 @@ pub(crate) async fn exchange(
         return Err(Refusal::grant_revoked());
     }
     let roles = scoped.directory_roles(&user.id).await.map_err(token::transient)?;
+    // Whoever holds a connection to the database does not wait for another.
+    drop(scoped);
     attempt.person = Some(Person {
         id: user.id.clone(),
         name: user.text("displayName").unwrap_or_default().to_owned(),
@@ -63,6 +65,7 @@ pub(crate) async fn exchange(
     let Some(principal) = &client.principal else {
         return Err(Refusal::missing_principal(&client.app_id, &tenant.id));
     };
+    let mut scoped = server.store.read(&scope).await.map_err(token::transient)?;
     let granted =
         scoped.delegated_scopes(&principal.id, &resource.id, &user.id).await.map_err(token::transient)?;
     drop(scoped);

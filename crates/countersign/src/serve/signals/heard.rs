@@ -14,7 +14,7 @@ use countersign_signals::subject;
 use countersign_store::entity::{
     APPLICATION, RISK_HISTORY, RISKY_SERVICE_PRINCIPAL, SERVICE_PRINCIPAL, SERVICE_PRINCIPAL_RISK_DETECTION,
 };
-use countersign_store::{Record, Scoped, StoreError, StoredTransmitter, Tenant, TenantScope, is_equal};
+use countersign_store::{Record, Scoped, StoreError, StoredTransmitter, TenantScope, is_equal};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -99,9 +99,14 @@ async fn hear(server: &Server, delivery: &Delivery<'_>) -> Result<(), No> {
     let named = subject::Tenant { issuer: &issuer, id: tenant.id.parse().unwrap_or_default() };
     let Effect::Finding(finding) = effect(&received, &named) else { return Ok(()) };
     let news = News { transmitter: &transmitter, received: &received, finding: &finding, now };
-    match news.take(server, &tenant, &scope).await {
+    match news.take(server, &scope).await {
+        Ok(()) => Ok(()),
         // Another delivery of the same event was faster.
-        Ok(()) | Err(Failed::Store(StoreError::Duplicate(_))) => Ok(()),
+        Err(Failed::Store(StoreError::Duplicate(what)))
+            if what == SERVICE_PRINCIPAL_RISK_DETECTION.entity.name =>
+        {
+            Ok(())
+        }
         Err(Failed::Store(error)) => Err(unavailable(error)),
         Err(Failed::Other(error)) => {
             log::error("shared signals", &format!("{error:#}"));
@@ -187,8 +192,7 @@ struct News<'a> {
 
 impl News<'_> {
     /// Writes the finding with all its consequences, once.
-    async fn take(&self, server: &Server, tenant: &Tenant, scope: &TenantScope) -> Result<(), Failed> {
-        debug_assert_eq!(tenant.id, scope.tenant_id());
+    async fn take(&self, server: &Server, scope: &TenantScope) -> Result<(), Failed> {
         let policies = server.policies.of(&server.store, scope).await?;
         let mut scoped = server.store.begin(scope).await?;
         let Some(principal) = self.workload(&mut scoped).await? else { return Ok(()) };
@@ -297,14 +301,7 @@ impl News<'_> {
             risk.level = open_level(scoped, &principal.id).await?;
         }
         if (risk.level, risk.state) != (before.level, before.state) {
-            for (name, value) in [
-                ("riskLevel", risk.level.as_str().into()),
-                ("riskState", risk.state.as_str().into()),
-                ("riskDetail", "none".into()),
-                ("riskLastUpdatedDateTime", self.now.to_string().into()),
-            ] {
-                risky.body.insert(name.to_owned(), value);
-            }
+            risk::set(&mut risky, &risk, "none", self.now);
             risky = scoped.update(&RISKY_SERVICE_PRINCIPAL, risky).await?;
             let types = [self.finding.risk_event_type.as_str().to_owned()];
             let item = risk::history_item(&risky, None, &types, self.now)?;

@@ -243,7 +243,6 @@ impl Sender {
         let mut scoped = self.server.store.read(&self.scope).await?;
         let Some(stream) = scoped.stream(&self.stream_id).await? else { return Ok(false) };
         let is_pushed = matches!(stream.stream.configuration.delivery, Delivery::Push { .. });
-        known.may_receive = may_receive(&self.server, &self.scope, &stream).await?;
         known.queue.set_status(stream.status.status);
         if stream.status.status == Status::Disabled {
             known.queue.discard();
@@ -254,6 +253,10 @@ impl Sender {
             // Fetched from now on; what is pushed again one day is read anew.
             (known.queue, known.last) = (Queue::new(stream.status.status), 0);
         }
+        // Nobody waits for a second connection to the database while holding one: as many streams as there are connections
+        // would wait for each other.
+        drop(scoped);
+        known.may_receive = may_receive(&self.server, &self.scope, &stream).await?;
         known.stream = Some(Arc::new(stream));
         Ok(true)
     }
